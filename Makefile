@@ -1,0 +1,107 @@
+# Twinlease: one graph, everything under build/.
+# make | test | test-bpf | test-netns | asan | fuzz | bench | format | install   (V=1 shows commands)
+B       ?= build
+PREFIX  ?= /usr/local
+CC      ?= gcc
+CLANG   ?= clang
+BPFTOOL ?= $(firstword $(wildcard /usr/sbin/bpftool /usr/local/sbin/bpftool) bpftool)
+CFLAGS  ?= -O2 -g
+Q       := $(if $(V),,@)
+SHELL   := /bin/bash
+VERSION := 0.1.0
+
+PKGS := libbpf libelf zlib openssl libevent_core libevent_extra jansson yaml-0.1 libcyaml
+WARN := -std=gnu11 -Wall -Wextra -Wshadow -Wundef -Wvla -Wformat=2 -Wpointer-arith -Wcast-qual \
+        -Wstrict-prototypes -Wmissing-prototypes $(if $(WERROR),-Werror)
+CPPFLAGS += -D_GNU_SOURCE -DTWINLEASE_VERSION='"$(VERSION)"' -Iuser -Iinclude -isystem $(B)/bpf \
+            $(shell pkg-config --cflags $(PKGS))
+LDLIBS   := $(shell pkg-config --libs $(PKGS)) -llmdb -lcap -lpthread
+
+# --- what there is ------------------------------------------------------------------------------
+core_src  := $(wildcard user/core/*.c)
+edge_src  := $(filter-out user/main.c,$(wildcard user/*.c)) \
+             $(foreach d,store net dp conf ctl sys,$(wildcard user/$(d)/*.c))
+ctl_src   := $(wildcard user/twinctl/*.c)
+skel      := $(patsubst bpf/%.bpf.c,$(B)/bpf/%.skel.h,$(wildcard bpf/*.bpf.c))
+bpf_obj   := $(patsubst bpf/%.bpf.c,$(B)/bpf/%.bpf.o,$(wildcard bpf/*.bpf.c))
+tools     := $(patsubst tools/%.c,$(B)/%,$(wildcard tools/*.c))
+core_unit := $(patsubst %.c,$(B)/%,$(wildcard tests/unit/core/test_*.c))
+edge_unit := $(patsubst %.c,$(B)/%,$(wildcard tests/unit/test_*.c))
+bpf_tests := $(patsubst %.c,$(B)/%,$(wildcard tests/bpf/test_*.c))
+bpf_bench := $(patsubst %.c,$(B)/%,$(wildcard tests/bpf/bench_*.c))
+replays   := $(patsubst tests/fuzz/fuzz_%.c,$(B)/tests/fuzz/replay_%,$(wildcard tests/fuzz/fuzz_*.c))
+fuzzers   := $(patsubst tests/fuzz/fuzz_%.c,$(B)/tests/fuzz/fuzz_%,$(wildcard tests/fuzz/fuzz_*.c))
+helpers   := $(patsubst tests/lib/%.c,$(B)/tests/lib/%.so,$(wildcard tests/lib/preload_*.c))
+progs     := $(if $(wildcard user/main.c),$(B)/twinleased) $(if $(ctl_src),$(B)/twinctl) $(tools)
+
+all: $(progs) $(bpf_obj)
+.PHONY: all tests test test-pure test-bpf test-netns asan fuzz fuzzers bench format install clean
+
+# --- rules --------------------------------------------------------------------------------------
+$(B)/%.o: %.c Makefile | $(skel)
+	$(Q)mkdir -p $(@D) && $(CC) $(WARN) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c $< -o $@
+$(B)/%.bpf.o: %.bpf.c Makefile
+	$(Q)mkdir -p $(@D) && $(CLANG) -target bpf -O2 -g -Wall -Werror -Iinclude -MMD -MP \
+	  -idirafter /usr/include/$(shell $(CC) -print-multiarch) -c $< -o $@
+$(B)/%.skel.h: $(B)/%.bpf.o
+	$(Q)$(BPFTOOL) gen skeleton $< name $(subst .,_,$(*F)) > $@
+$(B)/libcore.a: $(core_src:%.c=$(B)/%.o)
+	$(Q)rm -f $@ && $(AR) rcs $@ $^
+$(B)/libedge.a: $(edge_src:%.c=$(B)/%.o)
+	$(Q)rm -f $@ && $(AR) rcs $@ $^
+
+$(B)/twinleased: $(B)/user/main.o $(B)/libedge.a $(B)/libcore.a
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $^ $(LDLIBS) -o $@
+$(B)/twinctl: $(ctl_src:%.c=$(B)/%.o) $(B)/libedge.a $(B)/libcore.a
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $^ $(LDLIBS) -o $@
+$(tools): $(B)/%: $(B)/tools/%.o $(B)/libedge.a $(B)/libcore.a
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $^ $(LDLIBS) -lm -o $@
+$(core_unit): $(B)/%: $(B)/%.o $(B)/libcore.a
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $^ -lcmocka -o $@
+$(edge_unit) $(bpf_tests) $(bpf_bench): $(B)/%: $(B)/%.o $(B)/libedge.a $(B)/libcore.a
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $^ $(LDLIBS) -lcmocka -o $@
+$(replays): $(B)/tests/fuzz/replay_%: $(B)/tests/fuzz/fuzz_%.o $(B)/tests/fuzz/replay.o $(B)/libedge.a $(B)/libcore.a
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $^ $(LDLIBS) -o $@
+$(fuzzers): $(B)/tests/fuzz/fuzz_%: $(B)/tests/fuzz/fuzz_%.o $(B)/libedge.a $(B)/libcore.a
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -fsanitize=fuzzer $^ $(LDLIBS) -o $@
+$(helpers): $(B)/tests/lib/%.so: tests/lib/%.c Makefile
+	$(Q)mkdir -p $(@D) && $(CC) $(WARN) -D_GNU_SOURCE -O2 -g -shared -fPIC $< -o $@ -ldl
+
+# --- tests --------------------------------------------------------------------------------------
+tests: $(progs) $(core_unit) $(edge_unit) $(replays) $(helpers) $(bpf_tests)
+test: all $(core_unit) $(edge_unit) $(replays) $(helpers) test-pure
+	$(Q)B=$(B) tests/run unit $(core_unit) $(edge_unit) $(replays)
+# The core's only undefined symbols are its own and mem*: no socket, clock, heap, log or database.
+test-pure: $(B)/libcore.a
+	$(Q)tests/check-pure $(if $(SANITIZED),--sanitized) $<
+test-bpf: all $(bpf_tests)
+	$(Q)B=$(B) tests/run bpf $(bpf_tests)
+test-netns: all $(helpers)
+	$(Q)B=$(B) tests/run netns $(wildcard tests/netns/test_*)
+
+san := -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
+asan:
+	$(Q)$(MAKE) B=build/asan CFLAGS="-O1 -g $(san)" SANITIZED=1 test
+asan-progs:
+	$(Q)$(MAKE) B=build/asan CFLAGS="-O1 -g $(san)" SANITIZED=1 all
+fuzz:
+	$(Q)$(MAKE) B=build/fuzz CC=$(CLANG) CFLAGS="-O1 -g $(san) -fsanitize=fuzzer-no-link" fuzzers
+	$(Q)B=build/fuzz tests/run fuzz $(patsubst tests/fuzz/%.c,build/fuzz/tests/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
+fuzzers: $(fuzzers)
+bench: all $(bpf_bench)
+	$(Q)B=$(B) tools/bench
+
+format:
+	$(Q)clang-format -i $(shell git ls-files '*.c' '*.h')
+
+install: all
+	install -d $(DESTDIR)$(PREFIX)/sbin $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/lib/twinlease
+	install -m 755 $(B)/twinleased $(DESTDIR)$(PREFIX)/sbin/
+	install -m 755 $(filter-out $(B)/twinleased,$(progs)) $(DESTDIR)$(PREFIX)/bin/
+	install -m 644 $(bpf_obj) $(DESTDIR)$(PREFIX)/lib/twinlease/
+clean:
+	rm -rf build
+
+.DELETE_ON_ERROR:
+.SECONDARY:
+-include $(shell find $(B) -name '*.d' 2>/dev/null)

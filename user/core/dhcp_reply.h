@@ -1,0 +1,37 @@
+#pragma once
+/*
+ * Replies: a decision of core/server becomes octets. RFC 2131 §4.3.1 table 3; RFC 3046 §2.1 (relay
+ * information echoed last); RFC 6842 (client identifier echoed); RFC 3442; options in the order of
+ * the client's parameter request list, what does not fit goes into file and sname (overload) or is
+ * left out, never the mandatory ones.
+ */
+#include "core/dhcp_msg.h"
+#include "core/scope.h"
+
+struct dhcp_reply {
+	uint8_t type;	    /* DHCPOFFER, DHCPACK, DHCPNAK */
+	uint32_t yiaddr;    /* 0 in NAK and in the ACK of an INFORM */
+	uint32_t ciaddr;    /* copied in ACK of renewals */
+	uint32_t server_id; /* option 54 and nothing else tells who answered */
+	uint32_t lease, renew, rebind; /* sec; lease 0: no lease times (INFORM, NAK) */
+	const struct option_set *options; /* NULL in NAK */
+	const char *message;		  /* option 56 in NAK; may be NULL */
+};
+
+/**
+ * dhcp_reply_encode - octets of the BOOTP message (no UDP header)
+ * @buf: @size octets; @mtu_payload: largest UDP payload that the way out carries
+ *
+ * Return: length, at least 300 (old relays); 0 when the mandatory options do not fit.
+ */
+size_t dhcp_reply_encode(const struct dhcp_msg *req, const struct dhcp_reply *r, uint8_t *buf,
+			 size_t size, size_t mtu_payload);
+
+/* Where the reply goes, RFC 2131 §4.1. */
+enum dhcp_way { DHCP_TO_RELAY, DHCP_TO_CIADDR, DHCP_TO_CHADDR, DHCP_BROADCAST };
+struct dhcp_dest {
+	enum dhcp_way way;
+	uint32_t addr; /* host order: giaddr, ciaddr, yiaddr or 255.255.255.255 */
+	uint16_t port; /* 67 to a relay, else 68 */
+};
+struct dhcp_dest dhcp_reply_dest(const struct dhcp_msg *req, const struct dhcp_reply *r);

@@ -1,0 +1,137 @@
+#pragma once
+/*
+ * One end of a failover relationship: everything between the octets of the TCP connection and the
+ * pool, without socket, clock or database. The driver (daemon, simulator, test) calls in with
+ * octets' messages, link events, commits and time; the endpoint answers through struct fo_sink.
+ *
+ * Order of the sink's calls is the order to carry them out. What is sent must leave only after
+ * everything put or persisted before it, in the same or an earlier turn, is durable: the driver
+ * holds send() back until then. CONTACT never waits: it is sent by send_now().
+ *
+ * Spec: draft-ietf-dhc-failover-12 §7, §8, §9; failover-behaviour §3 to §6; decisions A.
+ */
+#include "core/fo_fsm.h"
+#include "core/fo_msg.h"
+#include "core/pool.h"
+
+struct fo_conf {
+	const char *name; /* relationship-name, 1..126 octets */
+	uint32_t relation; /* index: scopes and maps refer to it */
+	bool primary;
+	struct fo_policy_conf policy; /* the primary's is told to the secondary in CONNECT */
+	uint32_t mclt;
+	uint32_t max_unacked;	      /* ours, told to the partner */
+	uint32_t contact_timeout_sec; /* receive-timer that we announce */
+	uint32_t startup_sec;	      /* 0 = 15 */
+	uint32_t auto_partner_down_sec; /* 0 = off */
+	uint32_t max_clock_skew_sec;
+	uint32_t standby_reserve; /* percent */
+	uint32_t share_secondary; /* percent of available addresses that should be the secondary's */
+	uint32_t misbalance, ownership; /* percent; 15 and 10 */
+	bool after_outage_hold;		/* decision A8 */
+};
+
+/* The relationship's record: what must survive. */
+struct fo_record {
+	struct fo_end end;
+	uint32_t mclt;		 /* as learned from CONNECT (secondary) */
+	uint32_t mclt_until;	 /* UTC sec until which @mclt_former still governs waits */
+	uint32_t mclt_former;
+	uint8_t hba[32];	 /* last agreed buckets, 1 = primary */
+	bool hba_known;
+	uint8_t incarnation[16]; /* all zero: none yet */
+	uint64_t peer_start_count; /* the partner's start counter as last heard */
+};
+
+enum fo_close_reason {
+	FO_CLOSE_PEER,	   /* the partner or the network closed */
+	FO_CLOSE_SILENT,   /* nothing heard within the receive timer */
+	FO_CLOSE_PROTOCOL, /* malformed or out of order */
+	FO_CLOSE_REJECTED, /* CONNECT was rejected, by us or by them */
+	FO_CLOSE_DUPLICATE,
+	FO_CLOSE_STATE,	   /* the state machine wants it */
+	FO_CLOSE_STUCK,	   /* no progress for 5 minutes */
+};
+
+struct fo_endpoint;
+
+struct fo_sink {
+	void *ctx;
+	void (*send)(void *ctx, const uint8_t *msg, size_t len);     /* after the turn's commit */
+	void (*send_now)(void *ctx, const uint8_t *msg, size_t len); /* CONTACT only */
+	void (*close)(void *ctx, enum fo_close_reason why);	     /* after what was sent */
+	void (*persist)(void *ctx, const struct fo_record *r);
+	/* store a binding; client NULL: keep the stored one. The endpoint itself has applied it to
+	 * the pool with @batch = fo_endpoint_turn's number. */
+	void (*put)(void *ctx, const struct lease *l, const struct lease_client *client);
+	/* the stored client of an address whose record is durable; false: none */
+	bool (*client)(void *ctx, uint32_t addr, struct lease_client *ret);
+	void (*policy)(void *ctx, const struct fo_view *v); /* after the turn's commit */
+	/* something an operator wants to know; fixed words in @what, detail in values */
+	void (*event)(void *ctx, const char *what, const char *why, uint32_t addr, uint32_t a,
+		      uint32_t b);
+	uint64_t (*random)(void *ctx);
+};
+
+size_t fo_endpoint_size(const struct fo_conf *c);
+/* @mem zeroed, fo_endpoint_size() octets. @rec NULL: the store knows nothing of the relationship.
+ * Enters STARTUP. @start_count: of this store, already incremented and durable. */
+struct fo_endpoint *fo_endpoint_init(void *mem, size_t size, const struct fo_conf *c,
+				     const struct fo_record *rec, uint64_t start_count,
+				     struct pool *pool, const struct client_hash *hash,
+				     const struct fo_sink *sink, const struct now *now);
+
+/* Begin of a turn: @batch is the commit number that this turn's puts will get. Call first. */
+void fo_endpoint_turn(struct fo_endpoint *e, uint64_t batch, const struct now *now);
+
+/* --- link ----------------------------------------------------------------------------------- */
+
+/* A TCP connection is up and is to be used. @ours: we opened it. The primary sends CONNECT; the
+ * secondary waits for it. */
+void fo_endpoint_link_up(struct fo_endpoint *e, const struct now *now, bool ours);
+void fo_endpoint_link_down(struct fo_endpoint *e, const struct now *now,
+			   enum fo_close_reason why);
+/* One whole message (fo_msg_decode said FO_OK). */
+void fo_endpoint_message(struct fo_endpoint *e, const struct fo_msg *m, const struct now *now);
+/* A message that does not decode: closes the link. */
+void fo_endpoint_garbage(struct fo_endpoint *e, enum fo_verdict v, const struct now *now);
+
+/* --- time, disk, clients, operator ------------------------------------------------------------ */
+
+void fo_endpoint_tick(struct fo_endpoint *e, const struct now *now); /* any time; cheap */
+mono_t fo_endpoint_next(const struct fo_endpoint *e);		     /* when to tick next */
+/* All batches up to @batch are durable: updates about them may go. */
+void fo_endpoint_durable(struct fo_endpoint *e, uint64_t batch, const struct now *now);
+/* Bindings of this relationship changed, or shares did: send updates, balance when needed. */
+void fo_endpoint_pump(struct fo_endpoint *e, const struct now *now);
+/* A client's packet was a sign of the partner's life (decision A8). */
+void fo_endpoint_partner_sign(struct fo_endpoint *e, const struct now *now);
+
+/* FO_EV_OP_*. @pd_since: UTC sec since when the partner is known dead, 0 = now.
+ * Return: NULL, or why it is refused (one sentence). */
+const char *fo_endpoint_operate(struct fo_endpoint *e, enum fo_event ev, uint32_t pd_since,
+				const struct now *now);
+
+/* --- what it knows ---------------------------------------------------------------------------- */
+
+struct fo_counters {
+	uint64_t sent[13], received[13];  /* by message type */
+	uint64_t updates_sent, updates_acked, updates_rejected_by_partner;
+	uint64_t updates_received, updates_accepted, updates_rejected;
+	uint64_t addresses_given, addresses_taken;
+	uint64_t links, links_lost, state_changes, garbage;
+};
+
+struct fo_status {
+	const struct fo_conf *conf;
+	const struct fo_record *record;
+	const struct fo_view *view;
+	const struct fo_counters *counters;
+	bool connected, own_kind;
+	int32_t clock_skew_ms; /* partner's clock minus ours, smoothed */
+	uint32_t pending_updates, unacked_updates;
+	mono_t last_heard;
+	const char *next; /* what happens next, in words; "" nothing */
+	uint32_t next_at; /* UTC sec, 0 = no time */
+};
+void fo_endpoint_status(const struct fo_endpoint *e, struct fo_status *ret);

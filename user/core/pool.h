@@ -1,0 +1,92 @@
+#pragma once
+/*
+ * Every address that may be leased, in memory: one row per address, derived from the records of
+ * the store and nothing else (pool_apply is the only way in). Indexes: by address, by client, free
+ * addresses per range and owner (oldest first), timers, and what the partner has not acknowledged.
+ * Beside them short reservations of offers, which no record holds.
+ *
+ * Callers: core/server (clients), core/fo_endpoint (partner), the start-up scan. One thread.
+ */
+#include "core/lease.h"
+#include "core/scope.h"
+
+struct pool; /* lives in the caller's memory */
+
+/**
+ * pool_size - octets that pool_init needs
+ * @max_offers: bound on offers held at one time
+ * Return: 0 when the ranges are too many for one table (2^31 addresses).
+ */
+size_t pool_size(const struct scope_table *t, uint32_t max_offers);
+
+/**
+ * pool_init - an empty table: every address without a record
+ * @mem: zeroed, aligned to 64, pool_size() octets; the table @t must outlive the pool
+ */
+struct pool *pool_init(void *mem, size_t size, const struct scope_table *t, uint32_t max_offers);
+
+/**
+ * pool_get - the binding of an address
+ * Return: NULL when the address is in no range. Valid until the next pool_apply.
+ */
+const struct lease *pool_get(const struct pool *p, uint32_t addr);
+const struct scope *pool_scope(const struct pool *p, uint32_t addr); /* NULL likewise */
+
+/**
+ * pool_apply - bring memory in line with a record that has been put into the store
+ * @batch: commit number of the record; its update to the partner waits for that commit.
+ *         0: read from disk
+ * Return: 0; -ENOENT when the address is in no range (the record is kept, not served).
+ */
+int pool_apply(struct pool *p, const struct lease *l, uint64_t batch);
+
+/* The client's binding in one scope: ACTIVE first, then the latest by cltt; NULL when none. */
+const struct lease *pool_find_client(const struct pool *p, struct client_key key,
+				     const struct scope *s);
+
+/* --- choice of an address ------------------------------------------------------------------- */
+
+/* The oldest free address of a scope. @state: LEASE_FREE (never-used ones included) or
+ * LEASE_BACKUP. Offered and reserved ones are not in the list. NULL when none. O(ranges). */
+const struct lease *pool_free_first(const struct pool *p, const struct scope *s, unsigned state);
+bool pool_is_offered(const struct pool *p, uint32_t addr, struct client_key except);
+
+/* Hold an address for a client until @until. Replaces the client's former offer in that scope.
+ * When the table of offers is full the oldest goes. */
+void pool_offer(struct pool *p, uint32_t addr, struct client_key key, mono_t until);
+uint32_t pool_offered(const struct pool *p, struct client_key key, const struct scope *s); /* 0 */
+void pool_offer_drop(struct pool *p, uint32_t addr);
+void pool_offers_expire(struct pool *p, mono_t now);
+
+/* --- timers: ACTIVE rows fire at expires, others when pool_set_timer said so ----------------- */
+void pool_set_timer(struct pool *p, uint32_t addr, uint32_t at_sec); /* 0: none */
+const struct lease *pool_due(const struct pool *p, wall_t now);	     /* earliest due, else NULL */
+uint32_t pool_next_due(const struct pool *p);			     /* UTC sec, 0 none */
+
+/* --- what the partner has yet to hear ------------------------------------------------------- */
+
+/* Rows with LEASE_DIRTY and not in flight, oldest change first, of one relationship, whose commit
+ * number is <= durable. pool_in_flight takes a row out until it changes, or is put back. */
+const struct lease *pool_dirty_first(const struct pool *p, unsigned relation, uint64_t durable);
+void pool_in_flight(struct pool *p, uint32_t addr, bool in_flight);
+bool pool_is_in_flight(const struct pool *p, uint32_t addr);
+uint32_t pool_dirty_count(const struct pool *p, unsigned relation); /* queued + in flight */
+
+/* --- walking and counting ------------------------------------------------------------------- */
+
+/* The next row at or after @addr that has a record, in address order; NULL at the end. */
+const struct lease *pool_next(const struct pool *p, uint32_t addr);
+
+struct pool_counts {
+	uint32_t total;		/* dynamic addresses (reserved ones not counted) */
+	uint32_t free, backup;	/* never-used ones are free; reserved not counted */
+	uint32_t active, expired, released, abandoned, reset;
+	uint32_t reserved;	/* reserved addresses, whatever their state */
+	uint32_t offered;
+};
+void pool_counts_range(const struct pool *p, uint32_t range, struct pool_counts *ret);
+void pool_counts_scope(const struct pool *p, const struct scope *s, struct pool_counts *ret);
+const struct scope_table *pool_table(const struct pool *p);
+
+/* The oldest free row of one range in a state, for moving it to the other server's share. */
+const struct lease *pool_range_free_first(const struct pool *p, uint32_t range, unsigned state);
