@@ -1,0 +1,535 @@
+/*
+ * TCP sessions of the failover relationships. The primary opens the connection from the address
+ * that its partner knows; the secondary listens and finds the relationship by the source address
+ * and the name in CONNECT, so that several relationships may join the same two servers. A stream
+ * is cut into messages by their length field; everything else is core/fo_endpoint's.
+ *
+ * Called by the node on the loop thread.
+ * Standards: draft-ietf-dhc-failover-12 §6.1 (transport), §8 (connection management).
+ */
+#include "net/fo_session.h"
+
+#include <errno.h>
+#include <netinet/tcp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <event2/buffer.h>
+#include <event2/bufferevent.h>
+#include <event2/event.h>
+#include <event2/listener.h>
+
+#include "sys/clock.h"
+#include "sys/log.h"
+
+#define RETRY_MS 1000		 /* after any loss */
+#define REJECTED_FIRST_MS 5000	 /* after a rejection, doubled up to ... */
+#define REJECTED_MAX_MS 60000
+#define CONNECT_LIMIT_MS 3000	 /* TCP handshake */
+#define FIRST_MESSAGE_LIMIT_S 15 /* an accepted connection must say CONNECT within */
+#define LINGER_S 2		 /* what was sent before a close may take this long */
+#define INPUT_MAX (64 * 1024)	 /* unread octets per connection */
+#define HALF_OPEN_MAX 4		 /* accepted and silent, per partner (decision E6) */
+
+struct link {
+	struct fo_net *net;
+	const struct conf_relation *conf;
+	unsigned relation;
+	struct bufferevent *bev; /* connecting or up */
+	bool up;
+	int retry_ms;
+	struct event *retry; /* primaries only */
+	mono_t heard;
+};
+
+struct inbound { /* accepted, relationship not yet known */
+	struct fo_net *net;
+	struct bufferevent *bev;
+	struct sockaddr_in from;
+	struct inbound *next, **prev;
+};
+
+struct fo_net {
+	struct event_base *base;
+	struct fo_net_ops ops;
+	struct link *links;
+	unsigned n_links;
+	struct evconnlistener **listeners;
+	unsigned n_listeners;
+	struct inbound *inbound;
+	struct log_limit strangers;
+};
+
+static void link_arm_retry(struct link *l, int ms)
+{
+	struct timeval tv = { ms / 1000, ms % 1000 * 1000 };
+
+	if (l->retry)
+		evtimer_add(l->retry, &tv);
+}
+
+static void tune(evutil_socket_t fd)
+{
+	int one = 1;
+
+	(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
+}
+
+/* --- a connection that is being closed: what was sent first may still leave -------------------- */
+
+static void drained(struct bufferevent *bev, void *arg)
+{
+	(void)arg;
+	bufferevent_free(bev);
+}
+
+static void drain_failed(struct bufferevent *bev, short what, void *arg)
+{
+	(void)what;
+	(void)arg;
+	bufferevent_free(bev);
+}
+
+static void close_gently(struct bufferevent *bev)
+{
+	struct timeval limit = { LINGER_S, 0 };
+
+	if (!evbuffer_get_length(bufferevent_get_output(bev))) {
+		bufferevent_free(bev);
+		return;
+	}
+	bufferevent_disable(bev, EV_READ);
+	bufferevent_setcb(bev, NULL, drained, drain_failed, NULL);
+	bufferevent_set_timeouts(bev, NULL, &limit);
+}
+
+/* --- links ------------------------------------------------------------------------------------ */
+
+static void link_drop(struct link *l, bool gently)
+{
+	struct bufferevent *bev = l->bev;
+
+	l->bev = NULL;
+	l->up = false;
+	if (bev && gently)
+		close_gently(bev);
+	else if (bev)
+		bufferevent_free(bev);
+}
+
+/* Cut the input into messages. Returns false when the connection is no longer this link's. */
+static bool link_input(struct link *l)
+{
+	struct bufferevent *bev = l->bev;
+	struct evbuffer *in = bufferevent_get_input(bev);
+	struct fo_msg m;
+
+	while (l->bev == bev && evbuffer_get_length(in)) {
+		size_t have = evbuffer_get_length(in);
+		const uint8_t *p = evbuffer_pullup(in, have < FO_MSG_MAX ? (ssize_t)have : FO_MSG_MAX);
+		enum fo_verdict v = fo_msg_decode(p, have < FO_MSG_MAX ? have : FO_MSG_MAX, &m);
+
+		if (v == FO_MORE)
+			break;
+		if (v == FO_IGNORED_TYPE && m.len) {
+			evbuffer_drain(in, m.len);
+			continue;
+		}
+		if (v != FO_OK) {
+			l->net->ops.garbage(l->net->ops.ctx, l->relation, v);
+			return false;
+		}
+		l->net->ops.message(l->net->ops.ctx, l->relation, &m);
+		if (l->bev == bev)
+			evbuffer_drain(in, m.len);
+	}
+	return l->bev == bev;
+}
+
+static void on_read(struct bufferevent *bev, void *arg)
+{
+	struct link *l = arg;
+
+	(void)bev;
+	l->heard = clock_now().mono;
+	(void)link_input(l);
+}
+
+static void on_event(struct bufferevent *bev, short what, void *arg)
+{
+	struct link *l = arg;
+
+	(void)bev;
+	if (what & BEV_EVENT_CONNECTED) {
+		tune(bufferevent_getfd(l->bev));
+		bufferevent_set_timeouts(l->bev, NULL, NULL);
+		l->up = true;
+		l->heard = clock_now().mono;
+		l->net->ops.link_up(l->net->ops.ctx, l->relation, true);
+		return;
+	}
+	if (l->up) {
+		link_drop(l, false);
+		l->net->ops.link_down(l->net->ops.ctx, l->relation, FO_CLOSE_PEER);
+	} else {
+		link_drop(l, false);
+	}
+	link_arm_retry(l, l->retry_ms);
+}
+
+static void link_use(struct link *l, struct bufferevent *bev)
+{
+	l->bev = bev;
+	bufferevent_setcb(bev, on_read, NULL, on_event, l);
+	bufferevent_setwatermark(bev, EV_READ, 0, INPUT_MAX);
+	bufferevent_enable(bev, EV_READ | EV_WRITE);
+}
+
+static int bound_socket(const struct sockaddr_in *local)
+{
+	struct sockaddr_in from = *local;
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+
+	if (fd < 0)
+		return -errno;
+	from.sin_port = 0; /* the partner knows us by our address alone */
+	if (bind(fd, (struct sockaddr *)&from, sizeof(from)) < 0) {
+		int r = -errno;
+
+		close(fd);
+		return r;
+	}
+	return fd;
+}
+
+static void link_connect(evutil_socket_t unused, short what, void *arg)
+{
+	struct link *l = arg;
+	struct timeval limit = { CONNECT_LIMIT_MS / 1000, 0 };
+	struct sockaddr_in to = l->conf->partner;
+	struct bufferevent *bev;
+	int fd;
+
+	(void)unused;
+	(void)what;
+	if (l->bev)
+		return;
+	link_arm_retry(l, l->retry_ms); /* replaced as soon as something happens */
+	fd = bound_socket(&l->conf->local);
+	if (fd < 0)
+		return; /* the address is not there (yet): try again */
+	bev = bufferevent_socket_new(l->net->base, fd, BEV_OPT_CLOSE_ON_FREE);
+	if (!bev) {
+		close(fd);
+		return;
+	}
+	evtimer_del(l->retry);
+	link_use(l, bev);
+	bufferevent_set_timeouts(bev, NULL, &limit);
+	if (bufferevent_socket_connect(bev, (struct sockaddr *)&to, sizeof(to)) < 0 && l->bev) {
+		link_drop(l, false);
+		link_arm_retry(l, l->retry_ms);
+	}
+}
+
+/* --- accepted connections ----------------------------------------------------------------------- */
+
+static void inbound_forget(struct inbound *in)
+{
+	*in->prev = in->next;
+	if (in->next)
+		in->next->prev = in->prev;
+	free(in);
+}
+
+static void inbound_drop(struct inbound *in)
+{
+	bufferevent_free(in->bev);
+	inbound_forget(in);
+}
+
+static void inbound_refuse(struct inbound *in, const struct fo_msg *m, struct octets name,
+			   enum fo_reject reason)
+{
+	uint8_t buf[FO_MSG_MAX];
+	struct fo_writer w;
+	struct fo_connect ack = {
+		.has = 1u << FO_OPT_RELATIONSHIP_NAME | 1u << FO_OPT_VENDOR_CLASS |
+		       1u << FO_OPT_VERSION | 1u << FO_OPT_MESSAGE,
+		.name = name,
+		.vendor = { (const uint8_t *)FO_VENDOR_CLASS, sizeof(FO_VENDOR_CLASS) - 1 },
+		.version = 1,
+		.reject = (uint8_t)reason,
+	};
+	const char *text = fo_reject_text(reason);
+	size_t len;
+
+	ack.message = (struct octets){ (const uint8_t *)text, (uint32_t)strlen(text) };
+	fo_write_begin(&w, buf, sizeof(buf), FO_CONNECTACK, clock_now().wall, m->xid);
+	fo_write_connectack(&w, &ack);
+	len = fo_write_end(&w);
+	bufferevent_write(in->bev, buf, len);
+	close_gently(in->bev);
+	inbound_forget(in);
+}
+
+static struct link *link_by_name(struct fo_net *n, const struct sockaddr_in *from, struct octets name)
+{
+	for (unsigned i = 0; i < n->n_links; i++) {
+		struct link *l = &n->links[i];
+
+		if (l->conf->partner.sin_addr.s_addr == from->sin_addr.s_addr && name.p &&
+		    strlen(l->conf->fo.name) == name.len &&
+		    !memcmp(l->conf->fo.name, name.p, name.len))
+			return l;
+	}
+	return NULL;
+}
+
+/* A link that has been silent beyond the receive timer gives way to a new connection. */
+static bool link_is_alive(const struct link *l)
+{
+	return l->up && clock_now().mono.us - l->heard.us <
+				(int64_t)l->conf->fo.contact_timeout_sec * 1000000;
+}
+
+static void inbound_adopt(struct inbound *in, struct link *l)
+{
+	struct bufferevent *bev = in->bev;
+
+	if (l->up) {
+		link_drop(l, false);
+		l->net->ops.link_down(l->net->ops.ctx, l->relation, FO_CLOSE_SILENT);
+	}
+	inbound_forget(in);
+	bufferevent_set_timeouts(bev, NULL, NULL);
+	link_use(l, bev);
+	l->up = true;
+	l->heard = clock_now().mono;
+	l->net->ops.link_up(l->net->ops.ctx, l->relation, false);
+	if (l->bev == bev)
+		(void)link_input(l); /* CONNECT is still in the buffer */
+}
+
+static void inbound_read(struct bufferevent *bev, void *arg)
+{
+	struct inbound *in = arg;
+	struct evbuffer *buf = bufferevent_get_input(bev);
+	size_t have = evbuffer_get_length(buf);
+	const uint8_t *p = evbuffer_pullup(buf, have < FO_MSG_MAX ? (ssize_t)have : FO_MSG_MAX);
+	struct fo_connect c;
+	struct fo_msg m;
+	enum fo_verdict v = fo_msg_decode(p, have < FO_MSG_MAX ? have : FO_MSG_MAX, &m);
+	struct link *l;
+
+	if (v == FO_MORE)
+		return;
+	if (v != FO_OK || m.type != FO_CONNECT) {
+		inbound_drop(in);
+		return;
+	}
+	fo_msg_read_connect(&m, &c);
+	l = link_by_name(in->net, &in->from, c.name);
+	if (!l || l->conf->fo.primary)
+		inbound_refuse(in, &m, c.name, FO_REJECT_INVALID_PARTNER);
+	else if (link_is_alive(l))
+		inbound_refuse(in, &m, c.name, FO_REJECT_DUPLICATE_CONNECTION);
+	else
+		inbound_adopt(in, l);
+}
+
+static void inbound_event(struct bufferevent *bev, short what, void *arg)
+{
+	(void)bev;
+	(void)what;
+	inbound_drop(arg);
+}
+
+static bool is_partner(const struct fo_net *n, const struct sockaddr_in *from)
+{
+	for (unsigned i = 0; i < n->n_links; i++)
+		if (n->links[i].conf->partner.sin_addr.s_addr == from->sin_addr.s_addr)
+			return true;
+	return false;
+}
+
+static unsigned half_open(const struct fo_net *n, const struct sockaddr_in *from)
+{
+	unsigned count = 0;
+
+	for (const struct inbound *in = n->inbound; in; in = in->next)
+		count += in->from.sin_addr.s_addr == from->sin_addr.s_addr;
+	return count;
+}
+
+static void inbound_start(struct fo_net *n, evutil_socket_t fd, const struct sockaddr_in *from)
+{
+	struct timeval limit = { FIRST_MESSAGE_LIMIT_S, 0 };
+	struct inbound *in = calloc(1, sizeof(*in));
+
+	if (in)
+		in->bev = bufferevent_socket_new(n->base, fd, BEV_OPT_CLOSE_ON_FREE);
+	if (!in || !in->bev) {
+		free(in);
+		close(fd);
+		return;
+	}
+	tune(fd);
+	in->net = n;
+	in->from = *from;
+	in->prev = &n->inbound;
+	in->next = n->inbound;
+	if (in->next)
+		in->next->prev = &in->next;
+	n->inbound = in;
+	bufferevent_setcb(in->bev, inbound_read, NULL, inbound_event, in);
+	bufferevent_setwatermark(in->bev, EV_READ, 0, INPUT_MAX);
+	bufferevent_set_timeouts(in->bev, &limit, NULL);
+	bufferevent_enable(in->bev, EV_READ | EV_WRITE);
+}
+
+static void on_accept(struct evconnlistener *listener, evutil_socket_t fd, struct sockaddr *sa,
+		      int len, void *arg)
+{
+	struct fo_net *n = arg;
+	struct sockaddr_in from;
+	char text[INET_ADDRSTRLEN];
+
+	(void)listener;
+	memset(&from, 0, sizeof(from));
+	memcpy(&from, sa, (size_t)len < sizeof(from) ? (size_t)len : sizeof(from));
+	if (is_partner(n, &from) && half_open(n, &from) < HALF_OPEN_MAX) {
+		inbound_start(n, fd, &from);
+		return;
+	}
+	close(fd);
+	if (log_allow(&n->strangers, 6, clock_now().mono))
+		log_event(LOG_L_WARNING, "failover-connection-refused", "from=%s",
+			  evutil_inet_ntop(AF_INET, &from.sin_addr, text, sizeof(text)));
+}
+
+/* --- open, close ---------------------------------------------------------------------------------- */
+
+static bool already_listening(const struct fo_net *n, unsigned upto)
+{
+	const struct sockaddr_in *a = &n->links[upto].conf->local;
+
+	for (unsigned i = 0; i < upto; i++) {
+		const struct sockaddr_in *b = &n->links[i].conf->local;
+
+		if (a->sin_addr.s_addr == b->sin_addr.s_addr && a->sin_port == b->sin_port)
+			return true;
+	}
+	return false;
+}
+
+static int listen_for(struct fo_net *n, unsigned i, char err[256])
+{
+	struct sockaddr_in at = n->links[i].conf->local;
+	char text[INET_ADDRSTRLEN];
+	struct evconnlistener *l = evconnlistener_new_bind(
+		n->base, on_accept, n,
+		LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC | LEV_OPT_REUSEABLE, 64,
+		(struct sockaddr *)&at, sizeof(at));
+
+	if (!l) {
+		int r = -errno;
+
+		snprintf(err, 256,
+			 "cannot listen for failover on %s port %u: %s: is the address on an "
+			 "interface of this host, and the port free?",
+			 evutil_inet_ntop(AF_INET, &at.sin_addr, text, sizeof(text)),
+			 ntohs(at.sin_port), strerror(-r));
+		return r;
+	}
+	n->listeners[n->n_listeners++] = l;
+	return 0;
+}
+
+static void link_init(struct fo_net *n, unsigned i, const struct conf_relation *c)
+{
+	struct link *l = &n->links[i];
+
+	l->net = n;
+	l->conf = c;
+	l->relation = i;
+	l->retry_ms = RETRY_MS;
+	if (!c->fo.primary)
+		return;
+	l->retry = evtimer_new(n->base, link_connect, l);
+	link_arm_retry(l, 0);
+}
+
+int fo_net_open(struct event_base *base, const struct conf *c, const struct fo_net_ops *ops,
+		struct fo_net **ret, char err[256])
+{
+	struct fo_net *n = calloc(1, sizeof(*n));
+	int r = 0;
+
+	if (!n)
+		return -ENOMEM;
+	n->base = base;
+	n->ops = *ops;
+	n->n_links = c->n_relations;
+	n->links = calloc(c->n_relations + 1, sizeof(*n->links));
+	n->listeners = calloc(c->n_relations + 1, sizeof(*n->listeners));
+	if (!n->links || !n->listeners)
+		r = -ENOMEM;
+	for (unsigned i = 0; !r && i < n->n_links; i++)
+		link_init(n, i, &c->relations[i]);
+	for (unsigned i = 0; !r && i < n->n_links; i++)
+		if (!already_listening(n, i))
+			r = listen_for(n, i, err);
+	if (r < 0) {
+		fo_net_close_all(n);
+		return r;
+	}
+	*ret = n;
+	return 0;
+}
+
+void fo_net_close_all(struct fo_net *n)
+{
+	if (!n)
+		return;
+	for (unsigned i = 0; i < n->n_listeners; i++)
+		evconnlistener_free(n->listeners[i]);
+	while (n->inbound)
+		inbound_drop(n->inbound);
+	for (unsigned i = 0; n->links && i < n->n_links; i++) {
+		link_drop(&n->links[i], false);
+		if (n->links[i].retry)
+			event_free(n->links[i].retry);
+	}
+	free(n->links);
+	free(n->listeners);
+	free(n);
+}
+
+void fo_net_send(struct fo_net *n, unsigned relation, const uint8_t *msg, size_t len)
+{
+	struct link *l = &n->links[relation];
+
+	if (l->up)
+		(void)bufferevent_write(l->bev, msg, len);
+}
+
+void fo_net_close(struct fo_net *n, unsigned relation, enum fo_close_reason why)
+{
+	struct link *l = &n->links[relation];
+
+	if (why == FO_CLOSE_REJECTED)
+		l->retry_ms = l->retry_ms < REJECTED_FIRST_MS ? REJECTED_FIRST_MS :
+			      l->retry_ms * 2 > REJECTED_MAX_MS ? REJECTED_MAX_MS : l->retry_ms * 2;
+	else
+		l->retry_ms = RETRY_MS;
+	link_drop(l, why != FO_CLOSE_SILENT);
+	link_arm_retry(l, l->retry_ms);
+}
+
+bool fo_net_is_up(const struct fo_net *n, unsigned relation)
+{
+	return n->links[relation].up;
+}

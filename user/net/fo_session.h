@@ -1,0 +1,35 @@
+#pragma once
+/*
+ * TCP for the failover relationships: who connects, who listens, framing, retry. It knows of the
+ * protocol only the length of a message, and of CONNECT the relationship's name.
+ * Spec: draft-ietf-dhc-failover-12 §6.1, §8; failover-wire §1.
+ */
+#include "conf/conf.h"
+
+struct event_base;
+struct fo_net;
+
+struct fo_net_ops { /* all on the loop thread */
+	void *ctx;
+	void (*link_up)(void *ctx, unsigned relation, bool ours);
+	void (*link_down)(void *ctx, unsigned relation, enum fo_close_reason why);
+	void (*message)(void *ctx, unsigned relation, const struct fo_msg *m);
+	void (*garbage)(void *ctx, unsigned relation, enum fo_verdict v);
+};
+
+/**
+ * fo_net_open - listen for every secondary, connect for every primary
+ * @c: outlives the net
+ * Return: 0 or -errno with one sentence in @err. Nothing is accepted or connected before the
+ * loop runs.
+ */
+int fo_net_open(struct event_base *base, const struct conf *c, const struct fo_net_ops *ops,
+		struct fo_net **ret, char err[256]);
+void fo_net_close_all(struct fo_net *n); /* FIN to every partner; NULL is fine */
+
+/* Octets for the partner; dropped when no link is up. */
+void fo_net_send(struct fo_net *n, unsigned relation, const uint8_t *msg, size_t len);
+/* Close after what was sent has left (at most 2 s), or at once where the partner is silent.
+ * Does not call link_down. */
+void fo_net_close(struct fo_net *n, unsigned relation, enum fo_close_reason why);
+bool fo_net_is_up(const struct fo_net *n, unsigned relation);
