@@ -4,6 +4,7 @@
  * stay in a ring that the API reads. Octets from outside are escaped; lines that a packet can
  * trigger are rate-limited by the caller with log_allow.
  */
+#include <stddef.h>
 #include <stdint.h>
 #include "core/types.h"
 
@@ -30,11 +31,13 @@ uint64_t log_ring_last(void);
 /* Called after each new event (the API wakes its followers). NULL: nobody. */
 void log_ring_watch(void (*cb)(void *), void *ctx);
 
-/* Token bucket for lines that packets trigger: at most @per_min a minute. */
+/* Token bucket for lines that packets trigger: at most @per_min a minute. When a line is allowed,
+ * @dropped says how many were left out since the last one. */
 struct log_limit {
 	mono_t since;
 	unsigned n, dropped;
 };
 bool log_allow(struct log_limit *l, unsigned per_min, mono_t now);
-/* Printable form of octets: \xNN for what is not; always terminated. Returns @buf. */
+/* Printable form of octets: \xNN for what is not; in double quotes where it is empty or holds a
+ * space or an equals sign; cut to @size; always terminated. Returns @buf. */
 const char *log_quote(const void *p, size_t len, char *buf, size_t size);
