@@ -66,16 +66,16 @@ enum fo_vendor_code {
 };
 
 enum fo_verdict { /* one counter each */
-	FO_OK,
-	FO_MORE,	   /* the octets end within the message: read more */
-	FO_BAD_LENGTH,	   /* header length outside 12..2048 */
-	FO_BAD_OFFSET,	   /* payload offset below 8, 9..11, or beyond the length */
-	FO_BAD_TYPE,	   /* type 0 or 13..127: close (draft §6.1) */
-	FO_IGNORED_TYPE,   /* type 128..255: skip */
-	FO_BAD_OPTION,	   /* an option runs past the end */
-	FO_BAD_OPTION_LEN, /* a fixed-length option of another length */
-	FO_DUPLICATE,	   /* an option twice (outside of a further binding group) */
-	FO_VERDICTS
+		  FO_OK,
+		  FO_MORE,	     /* the octets end within the message: read more */
+		  FO_BAD_LENGTH,     /* header length outside 12..2048 */
+		  FO_BAD_OFFSET,     /* payload offset below 8, 9..11, or beyond the length */
+		  FO_BAD_TYPE,	     /* type 0 or 13..127: close (draft §6.1) */
+		  FO_IGNORED_TYPE,   /* type 128..255: skip */
+		  FO_BAD_OPTION,     /* an option runs past the end */
+		  FO_BAD_OPTION_LEN, /* a fixed-length option of another length */
+		  FO_DUPLICATE,	     /* an option twice (outside of a further binding group) */
+		  FO_VERDICTS
 };
 const char *fo_verdict_text(enum fo_verdict v);
 
@@ -94,7 +94,8 @@ struct fo_msg {
 	struct fo_opt opt[FO_MAX_OPTS];
 };
 
-/* Octets that the first message of a stream takes; 0: fewer than two octets so far. */
+/* Octets that the first message of a stream takes; 0: fewer than two octets so far. For a length
+ * that no message may have it says 2, so that the caller decodes at once and hears why not. */
 size_t fo_msg_length(const uint8_t *buf, size_t len);
 
 /**
@@ -111,15 +112,18 @@ size_t fo_msg_encode(const struct fo_msg *m, uint8_t *buf, size_t size);
 
 struct octets fo_msg_opt(const struct fo_msg *m, uint16_t code); /* first instance, p NULL absent */
 bool fo_msg_u32(const struct fo_msg *m, uint16_t code, uint32_t *ret); /* 1, 2 and 4 octets too */
+bool fo_vendor_is_own(struct octets vendor_class);		       /* "twinlease-..." */
 
-/* CONNECT and CONNECTACK, tables 5.1 and 5.2; @has has bit (1u << code) for what was there. */
+/* CONNECT and CONNECTACK, tables 5.1 and 5.2; @has has bit (1u << code) for what was there. A hash
+ * bucket assignment that is not 32 octets counts as absent: it is answered with reject 18, the link
+ * is not dropped. Option 29 is read from our own kind only (bit 29 says so). */
 struct fo_connect {
 	uint32_t has;
 	struct octets name, vendor, message;
 	uint32_t max_unacked, receive_timer, mclt;
-	uint8_t version, tls; /* TLS-request in CONNECT, TLS-reply in CONNECTACK */
-	uint8_t reject;	      /* enum fo_reject, CONNECTACK */
-	uint8_t hba[32];      /* a 1 bit: the primary serves the bucket (ISC's sense) */
+	uint8_t version, tls;	 /* TLS-request in CONNECT, TLS-reply in CONNECTACK */
+	uint8_t reject;		 /* enum fo_reject, CONNECTACK */
+	uint8_t hba[32];	 /* a 1 bit: the primary serves the bucket (ISC's sense) */
 	uint8_t incarnation[16]; /* all zero: none */
 	uint64_t start_count;	 /* own kind */
 	bool own_kind;		 /* the vendor class names Twinlease */
@@ -131,6 +135,7 @@ struct fo_state_msg {
 	bool startup;  /* flag 0x01 */
 	uint32_t stos;
 };
+/* Return: false when there is no server-state; it may hold any number, see fo_state_valid. */
 bool fo_msg_read_state(const struct fo_msg *m, struct fo_state_msg *ret);
 
 /* One binding of a BNDUPD or BNDACK; groups begin with assigned-IP-address. */
@@ -138,7 +143,7 @@ struct fo_binding {
 	uint32_t has; /* bit (1u << code) */
 	uint32_t addr;
 	uint8_t status;
-	struct octets client_id, chaddr; /* chaddr: htype, then the address */
+	struct octets client_id, chaddr;   /* chaddr: htype, then the address */
 	uint32_t expires, pet, stos, cltt; /* sender's clock; 0 = never or absent */
 	uint16_t ip_flags;		   /* 1 R, 2 B */
 	uint64_t serial;
@@ -148,7 +153,8 @@ struct fo_binding {
 	struct octets message;
 };
 /* @cursor starts at 0. Return: false when there is no further group. Options before the first
- * group belong to none. */
+ * group belong to none. @serial and @run mean something from our own kind only: the caller knows
+ * from CONNECT whom it talks to (another make may use option 29 for something else). */
 bool fo_msg_next_binding(const struct fo_msg *m, unsigned *cursor, struct fo_binding *ret);
 
 /* --- writers: octets of a whole message, 0 when it does not fit ------------------------------- */
@@ -165,12 +171,17 @@ void fo_write_u8(struct fo_writer *w, uint16_t code, uint8_t v);
 void fo_write_u32(struct fo_writer *w, uint16_t code, uint32_t v);
 size_t fo_write_end(struct fo_writer *w); /* sets the length field */
 
-void fo_write_connect(struct fo_writer *w, const struct fo_connect *c);	   /* has decides */
-void fo_write_connectack(struct fo_writer *w, const struct fo_connect *c); /* reject 0: accept */
+/* In ISC's order; @has decides what goes, bit 29 also incarnation and start count. A rejecting
+ * CONNECTACK (@reject not 0) carries name, vendor, version, TLS-reply, reason and message alone. */
+void fo_write_connect(struct fo_writer *w, const struct fo_connect *c);
+void fo_write_connectack(struct fo_writer *w, const struct fo_connect *c);
 void fo_write_state(struct fo_writer *w, const struct fo_state_msg *s);
-/* ISC's order: 2, 3, [4], [5], 13, 18, 25, [6], [12], then 29 to our own kind. Leaves the writer
- * as it was and returns false when the group does not fit any more. */
+/* ISC's order: 2, 3, [4], [5], 13, 18, 25, [6], [12], then 29 to our own kind. What is empty or
+ * zero of [..] is left out whatever @has says; client data never goes with ABANDONED; LEASE_NONE
+ * goes as FREE. Leaves the writer as it was and returns false when the group does not fit any more.
+ */
 bool fo_write_binding(struct fo_writer *w, const struct fo_binding *b, bool own_kind);
+/* One address of a BNDACK. @message goes with a rejection only; NULL: none. False as above. */
 bool fo_write_ack(struct fo_writer *w, uint32_t addr, enum fo_reject reject, const char *message);
 
 #define FO_VENDOR_CLASS "twinlease-" TWINLEASE_VERSION

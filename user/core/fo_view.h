@@ -8,16 +8,18 @@
 
 struct fo_view {
 	struct relation_policy policy; /* who answers DISCOVER and INIT-REBOOT; also in the maps */
-	bool primary;	    /* our role: FREE is ours, else BACKUP is */
-	bool serve_new;	    /* DISCOVER, SELECTING, INIT-REBOOT, DECLINE, RELEASE are heard */
-	bool serve_renew;   /* RENEWING and REBINDING are heard */
-	bool hold;	    /* only own unexpired ACTIVE leases are renewed (decision A8) */
-	bool balanced;	    /* NORMAL: the policy's buckets decide; else everybody is served */
-	bool limited;	    /* the MCLT bounds what a client is promised */
-	bool partner_down;  /* PARTNER-DOWN: addresses return without the partner's word */
-	uint32_t mclt;	    /* sec; 0 only without a relationship */
+	bool primary;		       /* our role: FREE is ours, else BACKUP is */
+	bool serve_new;	   /* DISCOVER, SELECTING, INIT-REBOOT, DECLINE, RELEASE are heard */
+	bool serve_renew;  /* RENEWING and REBINDING are heard */
+	bool hold;	   /* only own unexpired ACTIVE leases are renewed (decision A8) */
+	bool balanced;	   /* NORMAL: the policy's buckets decide; else everybody is served */
+	bool limited;	   /* the MCLT bounds what a client is promised */
+	bool partner_down; /* PARTNER-DOWN: addresses return without the partner's word */
+	uint32_t mclt;	   /* sec; 0 only without a relationship */
 	uint32_t partner_pool_from; /* UTC sec from which the partner's free addresses are ours to
 				       give (PARTNER-DOWN: stos + MCLT); SEC_INFINITE = never */
 };
 
-extern const struct fo_view fo_view_alone; /* serves everybody, no limit */
+/* No relationship: serves everybody, no limit (mclt 0), every address ours as if PARTNER-DOWN had
+ * begun long ago. */
+extern const struct fo_view fo_view_alone;
