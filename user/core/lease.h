@@ -88,6 +88,7 @@ struct client_hash {
  */
 struct client_key client_key(const struct client_hash *h, struct octets id, uint8_t htype,
 			     struct octets chaddr);
+/* The same for a stored client; the all-zero key when it names neither identifier nor hardware. */
 struct client_key lease_client_key(const struct client_hash *h, const struct lease_client *c);
 
 /* Is the address one that may be given to a new client by its owner? */
