@@ -1,0 +1,370 @@
+/*
+ * Codec of the records on disk. One table per kind of record says which tag is which field; the
+ * layout and a worked example are in the header.
+ *
+ * Called by the store: encode on the loop thread, merge on the writer thread, decode on both. No
+ * state, no allocation. A record is judged as a whole: a damaged one yields nothing.
+ */
+#include <errno.h>
+#include <string.h>
+#include <zlib.h>
+#include "core/wire.h"
+#include "store/lease_record.h"
+
+#define TAG_HARDWARE 0x40
+#define TAG_CLIENT_ID 0x41
+#define TAG_HOST_NAME 0x42
+#define TAG_RELAY_AGENT 0x43
+#define TAG_CHECK 0xff
+#define CHECK_LEN 6 /* tag, length, CRC-32 */
+
+enum kind { NUMBER, FLAG, RAW };
+
+struct field {
+	uint8_t tag, kind, len;
+	uint16_t at; /* offset in the struct */
+};
+
+#define FIELD(tag, kind, type, member)                                                             \
+	{                                                                                          \
+		tag, kind, sizeof(((type *)0)->member), offsetof(type, member)                     \
+	}
+
+static const struct field lease_fields[] = {
+	FIELD(0x01, NUMBER, struct lease, state),
+	FIELD(0x02, NUMBER, struct lease, starts),
+	FIELD(0x03, NUMBER, struct lease, expires),
+	FIELD(0x04, NUMBER, struct lease, sent_pet),
+	FIELD(0x05, NUMBER, struct lease, acked_pet),
+	FIELD(0x06, NUMBER, struct lease, rcvd_pet),
+	FIELD(0x07, NUMBER, struct lease, cltt),
+	FIELD(0x08, NUMBER, struct lease, stos),
+	FIELD(0x09, NUMBER, struct lease, serial),
+	FIELD(0x0a, NUMBER, struct lease, acked_state),
+	FIELD(0x0b, NUMBER, struct lease, flags),
+	FIELD(0x0c, NUMBER, struct lease, bucket),
+};
+
+static const struct field fo_fields[] = {
+	FIELD(0x01, NUMBER, struct fo_record, end.state),
+	FIELD(0x02, NUMBER, struct fo_record, end.saved),
+	FIELD(0x03, NUMBER, struct fo_record, end.peer),
+	FIELD(0x04, FLAG, struct fo_record, end.primary),
+	FIELD(0x05, FLAG, struct fo_record, end.ever_normal),
+	FIELD(0x06, FLAG, struct fo_record, end.lost_storage),
+	FIELD(0x07, FLAG, struct fo_record, end.owes_all),
+	FIELD(0x08, NUMBER, struct fo_record, end.stos),
+	FIELD(0x09, NUMBER, struct fo_record, end.peer_stos),
+	FIELD(0x0a, NUMBER, struct fo_record, end.last_operational),
+	FIELD(0x0b, NUMBER, struct fo_record, mclt),
+	FIELD(0x0c, NUMBER, struct fo_record, mclt_until),
+	FIELD(0x0d, NUMBER, struct fo_record, mclt_former),
+	FIELD(0x0e, RAW, struct fo_record, hba),
+	FIELD(0x0f, FLAG, struct fo_record, hba_known),
+	FIELD(0x10, RAW, struct fo_record, incarnation),
+	FIELD(0x11, NUMBER, struct fo_record, peer_start_count),
+};
+
+#define COUNT(a) (sizeof(a) / sizeof((a)[0]))
+
+/* --- writing ---------------------------------------------------------------------------------- */
+
+static uint64_t load(const uint8_t *p, size_t len)
+{
+	uint32_t v32;
+	uint64_t v64;
+
+	switch (len) {
+	case 1:
+		return *p;
+	case 4:
+		memcpy(&v32, p, sizeof(v32));
+		return v32;
+	default:
+		memcpy(&v64, p, sizeof(v64));
+		return v64;
+	}
+}
+
+static bool all_zero(const uint8_t *p, size_t len)
+{
+	uint8_t any = 0;
+
+	while (len--)
+		any |= *p++;
+	return !any;
+}
+
+static void wr_item(struct wr *w, uint8_t tag, const void *p, uint8_t len)
+{
+	wr_u8(w, tag);
+	wr_u8(w, len);
+	wr_octets(w, p, len);
+}
+
+static void wr_fields(struct wr *w, const struct field *f, size_t n, const void *from)
+{
+	for (; n--; f++) {
+		const uint8_t *p = (const uint8_t *)from + f->at;
+
+		if (all_zero(p, f->len))
+			continue;
+		if (f->kind == RAW) {
+			wr_item(w, f->tag, p, f->len);
+			continue;
+		}
+		wr_u8(w, f->tag);
+		wr_u8(w, f->len);
+		wr_uint(w, load(p, f->len), f->len);
+	}
+}
+
+static void wr_client(struct wr *w, const struct lease_client *c)
+{
+	if (c->hlen || c->htype) {
+		wr_u8(w, TAG_HARDWARE);
+		wr_u8(w, (uint8_t)(1 + c->hlen));
+		wr_u8(w, c->htype);
+		wr_octets(w, c->chaddr, c->hlen);
+	}
+	if (c->id_len)
+		wr_item(w, TAG_CLIENT_ID, c->id, c->id_len);
+	if (c->host_name_len)
+		wr_item(w, TAG_HOST_NAME, c->host_name, c->host_name_len);
+	if (c->relay_agent_len)
+		wr_item(w, TAG_RELAY_AGENT, c->relay_agent, c->relay_agent_len);
+}
+
+static uint32_t check_of(const uint8_t *p, size_t len)
+{
+	return (uint32_t)crc32(crc32(0, NULL, 0), p, (uInt)len);
+}
+
+/* Return: octets of the whole record, 0 when it did not fit. */
+static size_t wr_check(struct wr *w)
+{
+	uint32_t check = w->bad ? 0 : check_of(w->p, w->len);
+
+	wr_u8(w, TAG_CHECK);
+	wr_u8(w, 4);
+	wr_u32(w, check);
+	return w->bad ? 0 : w->len;
+}
+
+size_t lease_record_encode(const struct lease *l, const struct lease_client *c, uint8_t *buf,
+			   size_t size)
+{
+	struct wr w = wr_init(buf, size);
+
+	if (c && c->hlen > CHADDR_MAX)
+		return 0;
+	wr_u8(&w, LEASE_RECORD_VERSION);
+	wr_fields(&w, lease_fields, COUNT(lease_fields), l);
+	if (c)
+		wr_client(&w, c);
+	return wr_check(&w);
+}
+
+size_t fo_record_encode(const struct fo_record *r, uint8_t *buf, size_t size)
+{
+	struct wr w = wr_init(buf, size);
+
+	wr_u8(&w, LEASE_RECORD_VERSION);
+	wr_fields(&w, fo_fields, COUNT(fo_fields), r);
+	return wr_check(&w);
+}
+
+/* --- reading ---------------------------------------------------------------------------------- */
+
+/* The items of a record whose check is right. The check comes first: a flipped bit in the version
+ * is damage, not a message from the future. */
+static int open_record(struct octets o, struct rd *ret_items)
+{
+	struct rd r = rd_of(o), items;
+	uint8_t version;
+
+	if (o.len < 1 + CHECK_LEN)
+		return -EBADMSG;
+	items = rd_sub(&r, o.len - CHECK_LEN);
+	if (rd_u16(&r) != (TAG_CHECK << 8 | 4) || rd_u32(&r) != check_of(o.p, o.len - CHECK_LEN))
+		return -EBADMSG;
+	version = rd_u8(&items);
+	if (version != LEASE_RECORD_VERSION)
+		return version ? -EPROTO : -EBADMSG;
+	*ret_items = items;
+	return 0;
+}
+
+/* The next item; false at the end or when it is malformed (r->bad). @last: the tag before. */
+static bool next_item(struct rd *r, uint8_t *last, struct octets *ret_value)
+{
+	uint8_t tag;
+
+	if (r->bad || !r->len)
+		return false;
+	tag = rd_u8(r);
+	*ret_value = rd_octets(r, rd_u8(r));
+	if (tag <= *last || tag == TAG_CHECK)
+		r->bad = true;
+	*last = tag;
+	return !r->bad;
+}
+
+static void store(uint8_t *p, size_t len, uint64_t v)
+{
+	uint32_t v32 = (uint32_t)v;
+
+	if (len == 1)
+		*p = (uint8_t)v;
+	else if (len == 4)
+		memcpy(p, &v32, sizeof(v32));
+	else
+		memcpy(p, &v, sizeof(v));
+}
+
+/* Return: false when the value is not one of the field. An unknown tag is fine. */
+static bool rd_field(const struct field *f, size_t n, uint8_t tag, struct octets o, void *to)
+{
+	struct rd r = rd_of(o);
+	uint8_t *p;
+
+	while (n && f->tag != tag)
+		f++, n--;
+	if (!n)
+		return true;
+	if (o.len != f->len || (f->kind == FLAG && *o.p > 1))
+		return false;
+	p = (uint8_t *)to + f->at;
+	if (f->kind == RAW)
+		rd_copy(&r, p, f->len);
+	else
+		store(p, f->len, rd_uint(&r, f->len));
+	return true;
+}
+
+static bool rd_hardware(struct octets o, struct lease_client *c)
+{
+	if (o.len < 1 || o.len > 1 + CHADDR_MAX)
+		return false;
+	c->htype = o.p[0];
+	c->hlen = (uint8_t)(o.len - 1);
+	memcpy(c->chaddr, o.p + 1, c->hlen);
+	return true;
+}
+
+static void rd_text(struct octets o, uint8_t *to, uint8_t *ret_len)
+{
+	if (o.len)
+		memcpy(to, o.p, o.len); /* at most 255, as long as each of them */
+	*ret_len = (uint8_t)o.len;
+}
+
+static bool rd_client(uint8_t tag, struct octets o, struct lease_client *c)
+{
+	switch (tag) {
+	case TAG_HARDWARE:
+		return rd_hardware(o, c);
+	case TAG_CLIENT_ID:
+		rd_text(o, c->id, &c->id_len);
+		return true;
+	case TAG_HOST_NAME:
+		rd_text(o, c->host_name, &c->host_name_len);
+		return true;
+	case TAG_RELAY_AGENT:
+		rd_text(o, c->relay_agent, &c->relay_agent_len);
+		return true;
+	}
+	return true;
+}
+
+static bool lease_sane(const struct lease *l)
+{
+	return l->state <= LEASE_BACKUP && l->acked_state <= LEASE_BACKUP;
+}
+
+int lease_record_decode(const uint8_t *p, size_t len, struct lease *ret,
+			struct lease_client *ret_client)
+{
+	struct lease_client client = { 0 };
+	struct lease tmp = { 0 };
+	struct octets o;
+	uint8_t tag = 0;
+	struct rd r;
+	int err;
+
+	if (len > LEASE_RECORD_MAX)
+		return -EBADMSG;
+	err = open_record((struct octets){ p, (uint32_t)len }, &r);
+	if (err < 0)
+		return err;
+	while (next_item(&r, &tag, &o))
+		r.bad = tag < TAG_HARDWARE
+				? !rd_field(lease_fields, COUNT(lease_fields), tag, o, &tmp)
+				: !rd_client(tag, o, &client);
+	if (r.bad || !lease_sane(&tmp))
+		return -EBADMSG;
+	*ret = tmp;
+	if (ret_client)
+		*ret_client = client;
+	return 0;
+}
+
+static bool state_sane(uint8_t s)
+{
+	return s <= FO_CONFLICT_DONE || s == FO_RECOVER_WAIT;
+}
+
+int fo_record_decode(const uint8_t *p, size_t len, struct fo_record *ret)
+{
+	struct fo_record tmp = { 0 };
+	struct octets o;
+	uint8_t tag = 0;
+	struct rd r;
+	int err;
+
+	if (len > LEASE_RECORD_MAX)
+		return -EBADMSG;
+	err = open_record((struct octets){ p, (uint32_t)len }, &r);
+	if (err < 0)
+		return err;
+	while (next_item(&r, &tag, &o))
+		r.bad = !rd_field(fo_fields, COUNT(fo_fields), tag, o, &tmp);
+	if (r.bad || !state_sane(tmp.end.state) || !state_sane(tmp.end.saved) ||
+	    !state_sane(tmp.end.peer))
+		return -EBADMSG;
+	*ret = tmp;
+	return 0;
+}
+
+/* Copy the items of @o whose tags lie in @from..@to. */
+static int copy_items(struct wr *w, struct octets o, uint8_t from, uint8_t to)
+{
+	struct octets value;
+	uint8_t tag = 0;
+	struct rd r;
+	int err = open_record(o, &r);
+
+	if (err < 0)
+		return err;
+	while (next_item(&r, &tag, &value))
+		if (tag >= from && tag <= to)
+			wr_item(w, tag, value.p, (uint8_t)value.len);
+	return r.bad ? -EBADMSG : 0;
+}
+
+int lease_record_merge(struct octets fresh, struct octets old, uint8_t *buf, size_t size)
+{
+	struct wr w = wr_init(buf, size);
+	size_t len;
+	int r;
+
+	wr_u8(&w, LEASE_RECORD_VERSION);
+	r = copy_items(&w, fresh, 1, TAG_HARDWARE - 1);
+	if (r < 0)
+		return r;
+	r = copy_items(&w, old, TAG_HARDWARE, TAG_CHECK - 1);
+	if (r < 0)
+		return r;
+	len = wr_check(&w);
+	return len ? (int)len : -ENOBUFS;
+}
