@@ -22,6 +22,10 @@
 #define DHCP_FILE_LEN 128
 #define DHCP_MIN_REPLY 300
 #define DHCP_BROADCAST_FLAG 0x8000
+#define DHCP_MIN_DATAGRAM 576 /* every client takes an IP datagram of this size (RFC 2131 §2) */
+#define DHCP_IP_UDP_LEN 28
+#define DHCP_OVERLOAD_FILE 1 /* bits of option 52 */
+#define DHCP_OVERLOAD_SNAME 2
 
 #define BOOTREQUEST 1
 #define BOOTREPLY 2
@@ -46,6 +50,7 @@ enum dhcp_option_code {
 	DHO_DOMAIN_NAME = 15,
 	DHO_INTERFACE_MTU = 26,
 	DHO_BROADCAST_ADDRESS = 28,
+	DHO_STATIC_ROUTES = 33,
 	DHO_NTP_SERVERS = 42,
 	DHO_REQUESTED_ADDRESS = 50,
 	DHO_LEASE_TIME = 51,
@@ -67,6 +72,7 @@ enum dhcp_option_code {
 #define RELAY_CIRCUIT_ID 1
 #define RELAY_REMOTE_ID 2
 #define RELAY_LINK_SELECTION 5
+#define RELAY_SOURCE_PORT 19 /* RFC 8357 */
 
 /* A client that writes secs in the wrong byte order: above 255 with an empty low octet. */
 static inline unsigned short dhcp_secs_repair(unsigned short secs)

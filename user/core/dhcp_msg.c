@@ -10,9 +10,6 @@
 #include "core/wire.h"
 #include "shared/loadbal.h"
 
-#define OVERLOAD_FILE 1
-#define OVERLOAD_SNAME 2
-
 /* The places where options lie, in the order in which RFC 3396 §5 joins them. */
 struct fields {
 	struct rd at[3];
@@ -39,9 +36,9 @@ static bool next_option(struct rd *r, uint8_t *ret_code, struct octets *ret)
 /* What of file and sname holds options (RFC 2132 §9.3); only the options field may say so. */
 static void add_overloaded(const uint8_t *buf, uint8_t overload, struct fields *f)
 {
-	if (overload & OVERLOAD_FILE)
+	if (overload & DHCP_OVERLOAD_FILE)
 		f->at[f->n++] = rd_init(buf + DHCP_OFF_FILE, DHCP_FILE_LEN);
-	if (overload & OVERLOAD_SNAME)
+	if (overload & DHCP_OVERLOAD_SNAME)
 		f->at[f->n++] = rd_init(buf + DHCP_OFF_SNAME, DHCP_SNAME_LEN);
 }
 
@@ -63,7 +60,7 @@ static bool lay_out(const uint8_t *buf, struct fields *f, struct dhcp_msg *m)
 			sum += v.len;
 			if (sum > sizeof(m->data))
 				return false;
-			if (i == 0 && code == DHO_OVERLOAD && v.len == 1)
+			if (code == DHO_OVERLOAD && v.len == 1)
 				overload = v.p[0];
 		}
 		if (r.bad)
@@ -237,7 +234,7 @@ struct octets dhcp_relay_sub(const struct dhcp_msg *m, uint8_t sub)
 		uint8_t code = rd_u8(&r);
 		struct octets v = rd_octets(&r, rd_u8(&r));
 
-		if (!r.bad && code == sub)
+		if (v.p && code == sub)
 			return v;
 	}
 	return (struct octets){ NULL, 0 };

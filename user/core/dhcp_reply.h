@@ -9,11 +9,11 @@
 #include "core/scope.h"
 
 struct dhcp_reply {
-	uint8_t type;	    /* DHCPOFFER, DHCPACK, DHCPNAK */
-	uint32_t yiaddr;    /* 0 in NAK and in the ACK of an INFORM */
-	uint32_t ciaddr;    /* copied in ACK of renewals */
-	uint32_t server_id; /* option 54 and nothing else tells who answered */
-	uint32_t lease, renew, rebind; /* sec; lease 0: no lease times (INFORM, NAK) */
+	uint8_t type;			  /* DHCPOFFER, DHCPACK, DHCPNAK */
+	uint32_t yiaddr;		  /* 0 in NAK and in the ACK of an INFORM */
+	uint32_t ciaddr;		  /* copied in ACK of renewals */
+	uint32_t server_id;		  /* option 54 and nothing else tells who answered */
+	uint32_t lease, renew, rebind;	  /* sec; lease 0: no lease times (INFORM, NAK) */
 	const struct option_set *options; /* NULL in NAK */
 	const char *message;		  /* option 56 in NAK; may be NULL */
 };
@@ -22,12 +22,18 @@ struct dhcp_reply {
  * dhcp_reply_encode - octets of the BOOTP message (no UDP header)
  * @buf: @size octets; @mtu_payload: largest UDP payload that the way out carries
  *
+ * Mandatory are 53, 54, the lease times, what is echoed (61, 82, and 118 by RFC 3011), and
+ * nothing of r->options: of these the client gets what it listed in option 55, all where it sent
+ * no list. Option 57 counts as the client's IP datagram, at least 576.
+ *
  * Return: length, at least 300 (old relays); 0 when the mandatory options do not fit.
  */
 size_t dhcp_reply_encode(const struct dhcp_msg *req, const struct dhcp_reply *r, uint8_t *buf,
 			 size_t size, size_t mtu_payload);
 
-/* Where the reply goes, RFC 2131 §4.1. */
+/* Where the reply goes, RFC 2131 §4.1: giaddr, then a NAK to all, then ciaddr, then by the
+ * broadcast flag. A client whose hardware address is not six octets long or who gets no address
+ * (INFORM without ciaddr) cannot be reached by its own frame and is answered by broadcast. */
 enum dhcp_way { DHCP_TO_RELAY, DHCP_TO_CIADDR, DHCP_TO_CHADDR, DHCP_BROADCAST };
 struct dhcp_dest {
 	enum dhcp_way way;

@@ -60,6 +60,8 @@ static const struct {
 	  12,
 	  DHCP_BAD_OPTION },
 	{ "2132 §9.2", "lease time of 2", { 51, 2, 0, 1, 255 }, 5, DHCP_BAD_OPTION },
+	{ "2132 §9.11", "renewal time of 1", { 58, 1, 0, 255 }, 4, DHCP_BAD_OPTION },
+	{ "2132 §9.12", "rebinding time of 5", { 59, 5, 0, 0, 0, 0, 9, 255 }, 8, DHCP_BAD_OPTION },
 	{ "2132 §9.3", "overload of 2", { 52, 2, 1, 1, 255 }, 5, DHCP_BAD_OPTION },
 	{ "2132 §9.3", "empty overload", { 52, 0, 255 }, 3, DHCP_BAD_OPTION },
 	{ "2132 §9.6", "a second message type", { 53, 1, 1, 255 }, 4, DHCP_BAD_OPTION },
