@@ -40,6 +40,9 @@ const struct scope *pool_scope(const struct pool *p, uint32_t addr); /* NULL lik
  */
 int pool_apply(struct pool *p, const struct lease *l, uint64_t batch);
 
+/* Is the address kept for one client, by our configuration or by a record's R flag? */
+bool pool_is_reserved(const struct pool *p, uint32_t addr);
+
 /* The client's binding in one scope: ACTIVE first, then the latest by cltt; NULL when none. */
 const struct lease *pool_find_client(const struct pool *p, struct client_key key,
 				     const struct scope *s);
@@ -58,10 +61,18 @@ uint32_t pool_offered(const struct pool *p, struct client_key key, const struct 
 void pool_offer_drop(struct pool *p, uint32_t addr);
 void pool_offers_expire(struct pool *p, mono_t now);
 
-/* --- timers: ACTIVE rows fire at expires, others when pool_set_timer said so ----------------- */
+/* --- timers: set by pool_apply, and by whoever was told to look again later ------------------
+ * ACTIVE and ABANDONED rows fire at expires; EXPIRED, RELEASED and RESET ones once at the time of
+ * the change, then when pool_set_timer said so; free ones not. */
 void pool_set_timer(struct pool *p, uint32_t addr, uint32_t at_sec); /* 0: none */
 const struct lease *pool_due(const struct pool *p, wall_t now);	     /* earliest due, else NULL */
 uint32_t pool_next_due(const struct pool *p);			     /* UTC sec, 0 none */
+
+/* --- NAKs ------------------------------------------------------------------------------------ */
+
+/* May a NAK go to this client, at most one in 10 s? Yes is remembered. No also when too many other
+ * clients got one lately (1600 per second and more). Spec: decision A15. */
+bool pool_nak_take(struct pool *p, struct client_key key, mono_t now);
 
 /* --- what the partner has yet to hear ------------------------------------------------------- */
 

@@ -1,0 +1,738 @@
+/*
+ * core/pool: after any sequence of changes every index says what a naive search over all addresses
+ * says; choice of addresses; a range of a million addresses costs nothing before it is used.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <sys/mman.h>
+#include <cmocka.h>
+
+#include "core/pool_priv.h"
+
+#define IP(a, b, c, d) ((uint32_t)(a) << 24 | (b) << 16 | (c) << 8 | (d))
+#define N(a) (sizeof(a) / sizeof((a)[0]))
+
+/* Scope 0: two ranges, .15 reserved in the first, .55 reserved between them (in an exclusion).
+ * Scope 1: another relationship. Scope 2: served alone. Scope 3: no addresses. */
+static const struct reservation reserved[] = {
+	{ IP(10, 9, 0, 15), 1, { (const uint8_t *)"\2\0\0\0\0\1", 6 }, NULL },
+	{ IP(10, 9, 0, 55), 1, { (const uint8_t *)"\2\0\0\0\0\2", 6 }, NULL },
+};
+static const struct addr_range ranges[] = {
+	{ IP(10, 9, 0, 10), IP(10, 9, 0, 29), 0, 0 },
+	{ IP(10, 9, 0, 55), IP(10, 9, 0, 55), 0, RANGE_RESERVED },
+	{ IP(10, 9, 0, 61), IP(10, 9, 0, 64), 0, 0 },
+	{ IP(10, 9, 1, 0), IP(10, 9, 1, 100), 1, 0 },
+	{ IP(10, 9, 2, 7), IP(10, 9, 2, 7), 2, 0 },
+};
+static const struct scope scopes[] = {
+	{ .subnet = IP(10, 9, 0, 0),
+	  .prefix = 24,
+	  .relation = 0,
+	  .reservations = reserved,
+	  .n_reservations = 2,
+	  .first_range = 0,
+	  .n_ranges = 3 },
+	{ .subnet = IP(10, 9, 1, 0), .prefix = 24, .relation = 2, .first_range = 3, .n_ranges = 1 },
+	{ .subnet = IP(10, 9, 2, 0),
+	  .prefix = 24,
+	  .relation = -1,
+	  .first_range = 4,
+	  .n_ranges = 1 },
+	{ .subnet = IP(10, 9, 3, 0), .prefix = 24, .relation = 0, .first_range = 5, .n_ranges = 0 },
+};
+static const struct scope_table table = { scopes, N(scopes), ranges, N(ranges) };
+
+#define MAX_OFFERS 5
+static void *memory;
+static size_t memory_size;
+
+static struct pool *new_pool(const struct scope_table *t, uint32_t max_offers)
+{
+	memory_size = pool_size(t, max_offers);
+	memory = mmap(NULL, memory_size, PROT_READ | PROT_WRITE,
+		      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	assert_ptr_not_equal(memory, MAP_FAILED);
+	return pool_init(memory, memory_size, t, max_offers);
+}
+
+static void end_pool(void)
+{
+	munmap(memory, memory_size);
+}
+
+static struct client_key key_of(uint32_t n)
+{
+	return (struct client_key){ { n * 0x9e3779b97f4a7c15ULL, n } };
+}
+
+static void put(struct pool *p, uint32_t addr, unsigned state, uint32_t client, uint32_t at)
+{
+	struct lease l = { .addr = addr,
+			   .state = (uint8_t)state,
+			   .expires = at + 100,
+			   .stos = at,
+			   .cltt = at,
+			   .key = key_of(client) };
+
+	assert_int_equal(pool_apply(p, &l, 0), 0);
+}
+
+static uint32_t first(const struct pool *p, const struct scope *s, unsigned state)
+{
+	const struct lease *l = pool_free_first(p, s, state);
+
+	return l ? l->addr & 255 : 0;
+}
+
+/* --- choice of addresses ---------------------------------------------------------------------- */
+
+static void never_used_first_then_oldest(void **state)
+{
+	struct pool *p = new_pool(&table, MAX_OFFERS);
+	const struct scope *s = &scopes[0];
+
+	(void)state;
+	/* never used, in order, without the reserved one */
+	for (uint32_t a = 10; a < 29; a++) {
+		if (a == 15)
+			continue;
+		assert_int_equal(first(p, s, LEASE_FREE), a);
+		put(p, IP(10, 9, 0, a), LEASE_ACTIVE, a, a);
+	}
+	/* freed ones wait behind those that nobody ever had, the longest free first */
+	put(p, IP(10, 9, 0, 20), LEASE_FREE, 20, 1000);
+	put(p, IP(10, 9, 0, 12), LEASE_FREE, 12, 1001);
+	put(p, IP(10, 9, 0, 20), LEASE_FREE, 20, 1000); /* told again: it keeps its place */
+	assert_int_equal(first(p, s, LEASE_FREE), 29);
+	put(p, IP(10, 9, 0, 29), LEASE_ACTIVE, 29, 1002);
+	assert_int_equal(first(p, s, LEASE_FREE), 61);
+	for (uint32_t a = 61; a < 65; a++)
+		put(p, IP(10, 9, 0, a), LEASE_BACKUP, 0, a);
+	assert_int_equal(first(p, s, LEASE_FREE), 20);
+	put(p, IP(10, 9, 0, 20), LEASE_ACTIVE, 20, 1003);
+	assert_int_equal(first(p, s, LEASE_FREE), 12);
+	put(p, IP(10, 9, 0, 12), LEASE_ABANDONED, 0, 1003);
+	assert_int_equal(first(p, s, LEASE_FREE), 0);
+	/* the other share */
+	assert_int_equal(first(p, s, LEASE_BACKUP), 61);
+	put(p, IP(10, 9, 0, 61), LEASE_FREE, 0, 2000);
+	assert_int_equal(first(p, s, LEASE_BACKUP), 62);
+	assert_int_equal(first(p, s, LEASE_FREE), 61);
+	/* the oldest of several ranges */
+	put(p, IP(10, 9, 0, 20), LEASE_FREE, 20, 1500);
+	assert_int_equal(first(p, s, LEASE_FREE), 20);
+	assert_null(pool_free_first(p, &scopes[3], LEASE_FREE));
+	end_pool();
+}
+
+/* cases T000-1: a reserved address is in no list, whatever becomes of its lease */
+static void reserved_never_free(void **state)
+{
+	static const uint8_t walk[] = { LEASE_ACTIVE, LEASE_RELEASED, LEASE_FREE,   LEASE_BACKUP,
+					LEASE_ACTIVE, LEASE_EXPIRED,  LEASE_BACKUP, LEASE_FREE };
+	struct pool *p = new_pool(&table, MAX_OFFERS);
+	struct pool_counts c;
+	struct lease l;
+
+	(void)state;
+	for (uint32_t a = 10; a < 65; a++)
+		if (a != 15 && a != 55 && pool_get(p, IP(10, 9, 0, a)))
+			put(p, IP(10, 9, 0, a), LEASE_ACTIVE, a, a);
+	for (size_t i = 0; i < N(walk); i++) {
+		put(p, IP(10, 9, 0, 15), walk[i], 900, 1);
+		put(p, IP(10, 9, 0, 55), walk[i], 901, 1);
+		assert_null(pool_free_first(p, &scopes[0], LEASE_FREE));
+		assert_null(pool_free_first(p, &scopes[0], LEASE_BACKUP));
+		pool_counts_scope(p, &scopes[0], &c);
+		assert_int_equal(c.total, 23);
+		assert_int_equal(c.active, 23);
+		assert_int_equal(c.free + c.backup, 0);
+		assert_int_equal(c.reserved, 2);
+		pool_offer(p, IP(10, 9, 0, 55), key_of(901), (mono_t){ 5 });
+		pool_offers_expire(p, (mono_t){ 5 });
+	}
+	/* a record says so although our configuration does not (decision A22) */
+	l = *pool_get(p, IP(10, 9, 0, 20));
+	l.state = LEASE_FREE;
+	l.flags |= LEASE_RESERVED;
+	pool_apply(p, &l, 0);
+	assert_null(pool_free_first(p, &scopes[0], LEASE_FREE));
+	assert_true(pool_is_reserved(p, l.addr));
+	l.flags = 0;
+	pool_apply(p, &l, 0);
+	assert_int_equal(first(p, &scopes[0], LEASE_FREE), 20);
+	assert_false(pool_is_reserved(p, l.addr));
+	assert_true(pool_is_reserved(p, IP(10, 9, 0, 55)));
+	assert_false(pool_is_reserved(p, IP(10, 9, 0, 56)));
+	end_pool();
+}
+
+static void offers_are_held_and_bounded(void **state)
+{
+	struct pool *p = new_pool(&table, MAX_OFFERS);
+	const struct scope *s = &scopes[0];
+
+	(void)state;
+	pool_offer(p, IP(10, 9, 0, 10), key_of(1), (mono_t){ 100 });
+	assert_int_equal(first(p, s, LEASE_FREE), 11);
+	assert_int_equal(pool_offered(p, key_of(1), s), IP(10, 9, 0, 10));
+	assert_int_equal(pool_offered(p, key_of(1), &scopes[1]), 0);
+	assert_true(pool_is_offered(p, IP(10, 9, 0, 10), key_of(2)));
+	assert_false(pool_is_offered(p, IP(10, 9, 0, 10), key_of(1)));
+	/* one offer per client and scope */
+	pool_offer(p, IP(10, 9, 0, 12), key_of(1), (mono_t){ 200 });
+	assert_false(pool_is_offered(p, IP(10, 9, 0, 10), key_of(2)));
+	assert_int_equal(first(p, s, LEASE_FREE), 10);
+	pool_offer(p, IP(10, 9, 1, 1), key_of(1), (mono_t){ 150 });
+	assert_int_equal(pool_offered(p, key_of(1), s), IP(10, 9, 0, 12));
+	/* time; what was never taken comes back in front */
+	pool_offers_expire(p, (mono_t){ 199 });
+	assert_int_equal(pool_offered(p, key_of(1), &scopes[1]), 0);
+	assert_int_equal(pool_offered(p, key_of(1), s), IP(10, 9, 0, 12));
+	pool_offers_expire(p, (mono_t){ 200 });
+	assert_int_equal(pool_offered(p, key_of(1), s), 0);
+	/* a full table: the one that ends first goes */
+	for (uint32_t i = 0; i <= MAX_OFFERS; i++)
+		pool_offer(p, IP(10, 9, 1, i), key_of(50 + i), (mono_t){ i == 3 ? 10 : 300 + i });
+	for (uint32_t i = 0; i <= MAX_OFFERS; i++)
+		assert_int_equal(pool_offered(p, key_of(50 + i), &scopes[1]),
+				 i == 3 ? 0 : IP(10, 9, 1, i));
+	/* another client's lease or a conflict ends an offer; the end of a lease does not */
+	put(p, IP(10, 9, 1, 0), LEASE_ACTIVE, 7, 1);
+	assert_int_equal(pool_offered(p, key_of(50), &scopes[1]), 0);
+	put(p, IP(10, 9, 1, 1), LEASE_ABANDONED, 0, 1);
+	assert_int_equal(pool_offered(p, key_of(51), &scopes[1]), 0);
+	put(p, IP(10, 9, 1, 2), LEASE_FREE, 7, 1);
+	assert_int_equal(pool_offered(p, key_of(52), &scopes[1]), IP(10, 9, 1, 2));
+	pool_offer(p, IP(1, 1, 1, 1), key_of(9), (mono_t){ 1 });
+	pool_offer_drop(p, IP(1, 1, 1, 1));
+	assert_false(pool_is_offered(p, IP(1, 1, 1, 1), key_of(9)));
+	end_pool();
+	p = new_pool(&table, 0);
+	pool_offer(p, IP(10, 9, 0, 10), key_of(1), (mono_t){ 100 });
+	assert_int_equal(pool_offered(p, key_of(1), s), 0);
+	end_pool();
+}
+
+static void one_nak_in_ten_seconds(void **state)
+{
+	struct pool *p = new_pool(&table, MAX_OFFERS);
+	mono_t t = { 77 };
+
+	(void)state;
+	assert_true(pool_nak_take(p, key_of(1), t));
+	assert_false(pool_nak_take(p, key_of(1), t));
+	assert_true(pool_nak_take(p, key_of(2), t));
+	assert_false(pool_nak_take(p, key_of(1), mono_add_us(t, 9999999)));
+	assert_true(pool_nak_take(p, key_of(1), mono_add_us(t, 10000000)));
+	assert_false(pool_nak_take(p, key_of(1), mono_add_us(t, 10000001)));
+	/* many strangers: never two for one, and most get theirs */
+	unsigned yes = 0;
+	for (uint32_t i = 100; i < 100 + NAK_SETS * 2; i++) {
+		yes += pool_nak_take(p, key_of(i), t);
+		assert_false(pool_nak_take(p, key_of(i), t));
+	}
+	assert_true(yes > NAK_SETS);
+	end_pool();
+}
+
+/* --- against a naive model ----------------------------------------------------------------------
+ */
+
+#define ADDRESSES 127
+#define CLIENTS 12
+
+struct model_row {
+	struct lease l;
+	uint32_t range;
+	bool record, reserved, in_flight;
+	uint64_t batch, changed; /* order of the change */
+	uint32_t timer;
+	bool offered;
+	struct client_key offer_key;
+	mono_t until;
+	uint64_t offer_made;
+	uint64_t freed; /* since when it is in a free list by a record; 0: by an offer's end */
+};
+
+static struct model_row model[ADDRESSES];
+static uint64_t step, rng;
+
+static uint32_t chance(uint32_t n)
+{
+	rng = rng * 6364136223846793005ULL + 1442695040888963407ULL;
+	return (uint32_t)(rng >> 33) % n;
+}
+
+static const struct scope *scope_of(const struct model_row *m)
+{
+	return &scopes[ranges[m->range].scope];
+}
+
+static bool model_reserved(const struct model_row *m)
+{
+	return m->reserved || m->l.flags & LEASE_RESERVED;
+}
+
+static void model_init(void)
+{
+	unsigned n = 0;
+
+	memset(model, 0, sizeof(model));
+	for (uint32_t i = 0; i < N(ranges); i++)
+		for (uint32_t a = ranges[i].first; a <= ranges[i].last; a++, n++) {
+			model[n].l.addr = a;
+			model[n].range = i;
+			model[n].reserved = scope_is_reserved(scope_of(&model[n]), a);
+		}
+	assert_int_equal(n, ADDRESSES);
+}
+
+static unsigned free_kind(const struct model_row *m)
+{
+	if (model_reserved(m) || m->offered || !lease_is_free(&m->l))
+		return 0;
+	return m->l.state == LEASE_BACKUP ? LEASE_BACKUP : LEASE_FREE;
+}
+
+static void model_drop(struct model_row *m)
+{
+	m->offered = false;
+	m->freed = 0;
+}
+
+static void do_apply(struct pool *p, struct model_row *m)
+{
+	static const uint8_t states[] = { LEASE_FREE,	 LEASE_ACTIVE,	 LEASE_ACTIVE,
+					  LEASE_EXPIRED, LEASE_RELEASED, LEASE_ABANDONED,
+					  LEASE_RESET,	 LEASE_BACKUP };
+	unsigned was_kind = free_kind(m), was_state = m->l.state;
+	struct lease l = m->l;
+
+	if (chance(4)) /* else: the same again, say after an acknowledgement */
+		l.state = states[chance(N(states))];
+	l.flags = (uint8_t)((chance(2) ? LEASE_DIRTY : 0) | (chance(12) ? 0 : LEASE_RESERVED));
+	if (chance(2))
+		l.key = chance(5) ? key_of(1 + chance(CLIENTS)) : (struct client_key){ { 0, 0 } };
+	if (chance(2))
+		l.cltt = (uint32_t)step;
+	l.expires = chance(10) ? 1 + chance(500) : SEC_MAX;
+	if (l.state != was_state)
+		l.stos = (uint32_t)step;
+	m->batch = chance(30) ? step / 7 : 0; /* several changes per commit */
+	assert_int_equal(pool_apply(p, &l, m->batch), 0);
+	m->l = l;
+	m->record = true;
+	m->in_flight = false;
+	m->changed = step;
+	if (l.state == LEASE_ACTIVE || l.state == LEASE_ABANDONED) {
+		m->timer = l.expires < SEC_MAX ? l.expires : 0;
+		model_drop(m);
+	} else if (lease_is_free(&l)) {
+		m->timer = 0;
+	} else if (was_state != l.state) {
+		m->timer = l.stos ? l.stos : 1;
+	}
+	if (free_kind(m) && free_kind(m) != was_kind)
+		m->freed = step;
+}
+
+static struct model_row *model_offer(struct client_key key, const struct scope *s)
+{
+	for (unsigned i = 0; i < ADDRESSES; i++)
+		if (model[i].offered && client_key_equal(model[i].offer_key, key) &&
+		    scope_of(&model[i]) == s)
+			return &model[i];
+	return NULL;
+}
+
+static struct model_row *model_first_offer(unsigned *ret_n)
+{
+	struct model_row *best = NULL;
+
+	*ret_n = 0;
+	for (unsigned i = 0; i < ADDRESSES; i++) {
+		struct model_row *m = &model[i];
+
+		if (!m->offered)
+			continue;
+		(*ret_n)++;
+		if (!best || m->until.us < best->until.us ||
+		    (m->until.us == best->until.us && m->offer_made < best->offer_made))
+			best = m;
+	}
+	return best;
+}
+
+static void do_offer(struct pool *p, struct model_row *m)
+{
+	struct client_key key = key_of(1 + chance(CLIENTS));
+	mono_t until = { (int64_t)step + chance(40) };
+	struct model_row *former = model_offer(key, scope_of(m)), *oldest;
+	unsigned n;
+
+	pool_offer(p, m->l.addr, key, until);
+	if (former)
+		model_drop(former);
+	if (m->offered)
+		model_drop(m);
+	oldest = model_first_offer(&n);
+	if (n == MAX_OFFERS)
+		model_drop(oldest);
+	m->offered = true;
+	m->offer_key = key;
+	m->until = until;
+	m->offer_made = step;
+}
+
+static void do_something(struct pool *p)
+{
+	struct model_row *m = &model[chance(chance(2) ? ADDRESSES : 30)];
+	bool flag;
+
+	switch (chance(12)) {
+	case 0:
+	case 1:
+		do_offer(p, m);
+		break;
+	case 2:
+		pool_offer_drop(p, m->l.addr);
+		if (m->offered)
+			model_drop(m);
+		break;
+	case 3:
+		pool_offers_expire(p, (mono_t){ (int64_t)step });
+		for (unsigned i = 0; i < ADDRESSES; i++)
+			if (model[i].offered && model[i].until.us <= (int64_t)step)
+				model_drop(&model[i]);
+		break;
+	case 4:
+		m->timer = chance(4) ? 1 + chance(500) : 0;
+		pool_set_timer(p, m->l.addr, m->timer);
+		break;
+	case 5:
+	case 6:
+		flag = chance(2);
+		pool_in_flight(p, m->l.addr, flag);
+		if (scope_of(m)->relation >= 0)
+			m->in_flight = flag;
+		break;
+	default:
+		do_apply(p, m);
+		break;
+	}
+}
+
+static void check_clients(const struct pool *p)
+{
+	for (uint32_t k = 1; k <= CLIENTS; k++)
+		for (unsigned s = 0; s < N(scopes); s++) {
+			const struct lease *got = pool_find_client(p, key_of(k), &scopes[s]);
+			const struct lease *best = NULL;
+
+			for (unsigned i = 0; i < ADDRESSES; i++) {
+				const struct lease *l = &model[i].l;
+
+				if (!model[i].record || !client_key_equal(l->key, key_of(k)) ||
+				    scope_of(&model[i]) != &scopes[s])
+					continue;
+				if (!best ||
+				    (l->state == LEASE_ACTIVE) > (best->state == LEASE_ACTIVE) ||
+				    ((l->state == LEASE_ACTIVE) == (best->state == LEASE_ACTIVE) &&
+				     l->cltt > best->cltt))
+					best = l;
+			}
+			assert_int_equal(!got, !best);
+			if (!got)
+				continue;
+			assert_int_equal(got->state == LEASE_ACTIVE, best->state == LEASE_ACTIVE);
+			assert_int_equal(got->cltt, best->cltt);
+			assert_true(client_key_equal(got->key, key_of(k)));
+			assert_ptr_equal(pool_scope(p, got->addr), &scopes[s]);
+		}
+}
+
+static void check_list(const struct pool *p, uint32_t range, const struct list *l, unsigned kind,
+		       bool seen[ADDRESSES])
+{
+	uint32_t before = 0, id;
+	uint64_t freed = 0;
+
+	for (id = l->first; id; before = id, id = p->rows[id].free_next) {
+		const struct model_row *m = &model[id - 1];
+
+		assert_int_equal(p->rows[id].free_prev, before);
+		assert_int_equal(m->range, range);
+		assert_int_equal(free_kind(m), kind);
+		assert_false(seen[id - 1]);
+		seen[id - 1] = true;
+		if (m->freed) { /* those that an offer did not put in front: oldest first */
+			assert_true(m->freed >= freed);
+			freed = m->freed;
+		}
+	}
+	assert_int_equal(l->last, before);
+}
+
+static void check_free(const struct pool *p)
+{
+	bool seen[ADDRESSES] = { false };
+
+	for (uint32_t i = 0; i < N(ranges); i++) {
+		const struct pool_range *pr = &p->ranges[i];
+
+		check_list(p, i, &pr->free, LEASE_FREE, seen);
+		check_list(p, i, &pr->backup, LEASE_BACKUP, seen);
+		for (uint32_t id = pr->cursor; id < pr->base + pr->size; id++) {
+			if (model[id - 1].record || free_kind(&model[id - 1]) != LEASE_FREE)
+				continue;
+			assert_false(seen[id - 1]);
+			seen[id - 1] = true;
+		}
+		if (pr->cursor < pr->base + pr->size)
+			assert_true(!model[pr->cursor - 1].record &&
+				    free_kind(&model[pr->cursor - 1]));
+	}
+	for (unsigned i = 0; i < ADDRESSES; i++)
+		assert_int_equal(seen[i], free_kind(&model[i]) != 0);
+	for (unsigned s = 0; s < N(scopes); s++)
+		for (unsigned k = 0; k < 2; k++) {
+			unsigned kind = k ? LEASE_BACKUP : LEASE_FREE, any = 0;
+			const struct lease *l = pool_free_first(p, &scopes[s], kind);
+
+			for (unsigned i = 0; i < ADDRESSES; i++)
+				any += scope_of(&model[i]) == &scopes[s] &&
+				       free_kind(&model[i]) == kind;
+			assert_int_equal(!l, !any);
+			if (l)
+				assert_int_equal(free_kind(&model[pool_row_of(p, l->addr) - 1]),
+						 kind);
+		}
+}
+
+static void check_timers(const struct pool *p)
+{
+	uint32_t earliest = 0, n = 0;
+	const struct lease *l;
+
+	for (unsigned i = 0; i < ADDRESSES; i++) {
+		if (model[i].timer && (!earliest || model[i].timer < earliest))
+			earliest = model[i].timer;
+		n += model[i].timer != 0;
+	}
+	assert_int_equal(p->n_timers, n);
+	assert_int_equal(pool_next_due(p), earliest);
+	l = pool_due(p, (wall_t){ 250 });
+	assert_int_equal(!l, !earliest || earliest > 250);
+	if (l)
+		assert_int_equal(model[pool_row_of(p, l->addr) - 1].timer, earliest);
+	for (uint32_t i = 1; i <= p->n_timers; i++) {
+		assert_int_equal(p->rows[p->heap[i].row].timer, i);
+		assert_int_equal(p->heap[i].at, model[p->heap[i].row - 1].timer);
+		assert_true(i == 1 || p->heap[i / 2].at <= p->heap[i].at);
+	}
+}
+
+static void check_dirty(const struct pool *p)
+{
+	for (unsigned rel = 0; rel < 4; rel++) {
+		unsigned dirty = 0, queued = 0, walked = 0;
+		uint64_t lowest = UINT64_MAX, batch = 0;
+		const struct lease *l;
+
+		for (unsigned i = 0; i < ADDRESSES; i++) {
+			const struct model_row *m = &model[i];
+
+			assert_int_equal(pool_is_in_flight(p, m->l.addr), m->in_flight);
+			if (scope_of(m)->relation != (int)rel || !(m->l.flags & LEASE_DIRTY))
+				continue;
+			dirty++;
+			queued += !m->in_flight;
+			if (!m->in_flight && m->batch < lowest)
+				lowest = m->batch;
+		}
+		assert_int_equal(pool_dirty_count(p, rel), dirty);
+		l = pool_dirty_first(p, rel, UINT64_MAX);
+		assert_int_equal(!l, !queued);
+		if (!l)
+			continue;
+		assert_int_equal(model[pool_row_of(p, l->addr) - 1].batch, lowest);
+		assert_ptr_equal(pool_dirty_first(p, rel, lowest), l);
+		if (lowest)
+			assert_null(pool_dirty_first(p, rel, lowest - 1));
+		for (uint32_t id = p->relations[rel].queue.first; id; id = p->rows[id].dirty_next) {
+			assert_true(p->rows[id].batch >= batch);
+			batch = p->rows[id].batch;
+			assert_true(model[id - 1].l.flags & LEASE_DIRTY &&
+				    !model[id - 1].in_flight);
+			walked++;
+		}
+		assert_int_equal(walked, queued);
+	}
+}
+
+static void check_counts(const struct pool *p)
+{
+	for (uint32_t r = 0; r < N(ranges); r++) {
+		struct pool_counts got, want = { 0 };
+
+		for (unsigned i = 0; i < ADDRESSES; i++) {
+			const struct model_row *m = &model[i];
+
+			if (m->range != r)
+				continue;
+			want.offered += m->offered;
+			want.reserved += model_reserved(m);
+			if (model_reserved(m))
+				continue;
+			want.total++;
+			want.free += m->l.state == LEASE_NONE || m->l.state == LEASE_FREE;
+			want.backup += m->l.state == LEASE_BACKUP;
+			want.active += m->l.state == LEASE_ACTIVE;
+			want.expired += m->l.state == LEASE_EXPIRED;
+			want.released += m->l.state == LEASE_RELEASED;
+			want.abandoned += m->l.state == LEASE_ABANDONED;
+			want.reset += m->l.state == LEASE_RESET;
+		}
+		pool_counts_range(p, r, &got);
+		assert_memory_equal(&got, &want, sizeof(got));
+	}
+}
+
+static void check_rows(const struct pool *p)
+{
+	const struct lease *next = pool_next(p, 0);
+
+	for (unsigned i = 0; i < ADDRESSES; i++) {
+		const struct model_row *m = &model[i];
+
+		assert_memory_equal(pool_get(p, m->l.addr), &m->l, sizeof(m->l));
+		for (uint32_t k = 1; k <= CLIENTS; k++)
+			assert_int_equal(pool_is_offered(p, m->l.addr, key_of(k)),
+					 m->offered && !client_key_equal(m->offer_key, key_of(k)));
+		if (!m->record)
+			continue;
+		assert_non_null(next);
+		assert_int_equal(next->addr, m->l.addr);
+		next = pool_next(p, m->l.addr + 1);
+	}
+	assert_null(next);
+	for (uint32_t k = 1; k <= CLIENTS; k++)
+		for (unsigned s = 0; s < N(scopes); s++) {
+			const struct model_row *m = model_offer(key_of(k), &scopes[s]);
+
+			assert_int_equal(pool_offered(p, key_of(k), &scopes[s]), m ? m->l.addr : 0);
+		}
+}
+
+static void any_sequence_keeps_every_index_right(void **state)
+{
+	uint64_t seed = getenv("SEED") ? strtoull(getenv("SEED"), NULL, 0) : (uint64_t)time(NULL);
+
+	(void)state;
+	for (unsigned round = 0; round < 12; round++, seed++) {
+		struct pool *p = new_pool(&table, MAX_OFFERS);
+
+		print_message("SEED=%llu\n", (unsigned long long)seed);
+		rng = seed;
+		model_init();
+		for (step = 1; step <= 3000; step++) {
+			do_something(p);
+			if (step % 8 && step > 100)
+				continue;
+			check_rows(p);
+			check_clients(p);
+			check_free(p);
+			check_timers(p);
+			check_dirty(p);
+			check_counts(p);
+		}
+		end_pool();
+	}
+}
+
+/* --- borders ---------------------------------------------------------------------------------- */
+
+static void addresses_outside(void **state)
+{
+	struct pool *p = new_pool(&table, MAX_OFFERS);
+	struct lease l = { .addr = IP(10, 9, 0, 30), .state = LEASE_ACTIVE };
+
+	(void)state;
+	assert_int_equal(pool_apply(p, &l, 1), -2 /* -ENOENT */);
+	assert_null(pool_get(p, l.addr));
+	assert_null(pool_scope(p, l.addr));
+	assert_null(pool_get(p, 0));
+	assert_null(pool_get(p, 0xffffffff));
+	assert_null(pool_next(p, 0xffffffff));
+	assert_ptr_equal(pool_table(p), &table);
+	pool_set_timer(p, l.addr, 5);
+	assert_int_equal(pool_next_due(p), 0);
+	pool_in_flight(p, l.addr, true);
+	assert_false(pool_is_in_flight(p, l.addr));
+	end_pool();
+	assert_null(pool_init(NULL, 1 << 20, &table, 1));
+	uint8_t small[64];
+	assert_null(pool_init(small, sizeof(small), &table, 1));
+}
+
+static void whole_internet_is_too_much(void **state)
+{
+	struct addr_range all = { 0, 0xffffffff, 0, 0 }, half = { 0, 0x7fffffff, 0, 0 };
+	struct scope s = { .n_ranges = 1, .relation = -1 };
+	struct scope_table t = { &s, 1, &all, 1 };
+
+	(void)state;
+	assert_int_equal(pool_size(&t, 1), 0);
+	t.ranges = &half;
+	assert_int_equal(pool_size(&t, 1), 0);
+	half.last--;
+	assert_true(pool_size(&t, 1) > 0);
+}
+
+/* A /8: no time at the start, and memory for what is used only. */
+static void large_range_costs_nothing_unused(void **state)
+{
+	struct addr_range r = { IP(10, 0, 0, 1), IP(10, 255, 255, 254), 0, 0 };
+	struct scope s = { .subnet = IP(10, 0, 0, 0), .prefix = 8, .n_ranges = 1, .relation = -1 };
+	struct scope_table t = { &s, 1, &r, 1 };
+	struct pool *p = new_pool(&t, 1000);
+	static unsigned char vec[1 << 20];
+	size_t pages = (memory_size + 4095) / 4096, used = 0;
+
+	(void)state;
+	assert_non_null(p);
+	for (uint32_t i = 0; i < 1000; i++)
+		put(p, pool_free_first(p, &s, LEASE_FREE)->addr, LEASE_ACTIVE, i + 1, i);
+	assert_int_equal(pool_free_first(p, &s, LEASE_FREE)->addr, IP(10, 0, 3, 233));
+	assert_true(pages <= sizeof(vec));
+	assert_int_equal(mincore(memory, memory_size, vec), 0);
+	for (size_t i = 0; i < pages; i++)
+		used += vec[i] & 1;
+	print_message("%zu of %zu pages used\n", used, pages);
+	assert_true(used < 3000);
+	end_pool();
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(never_used_first_then_oldest),
+		cmocka_unit_test(reserved_never_free),
+		cmocka_unit_test(offers_are_held_and_bounded),
+		cmocka_unit_test(one_nak_in_ten_seconds),
+		cmocka_unit_test(any_sequence_keeps_every_index_right),
+		cmocka_unit_test(addresses_outside),
+		cmocka_unit_test(whole_internet_is_too_much),
+		cmocka_unit_test(large_range_costs_nothing_unused),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

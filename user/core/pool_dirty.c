@@ -1,0 +1,108 @@
+/*
+ * What the partner has yet to hear: per relationship one queue of rows whose present contents it
+ * has not acknowledged, in the order of the commits that hold them, since an update may leave only
+ * when its record is durable. A row is at most once in the queue.
+ * Spec: failover-12 §5.4 (lazy update); failover-behaviour §1.3, §5.6.
+ */
+#include "core/pool_priv.h"
+
+static struct pool_relation *relation_of(const struct pool *p, uint32_t addr)
+{
+	const struct scope *s = pool_scope(p, addr);
+
+	return s && s->relation >= 0 ? &p->relations[s->relation] : NULL;
+}
+
+static void dequeue(struct pool *p, struct pool_relation *rel, uint32_t id)
+{
+	struct row *r = &p->rows[id];
+
+	if (r->flags & ROW_QUEUED) {
+		if (r->dirty_prev)
+			p->rows[r->dirty_prev].dirty_next = r->dirty_next;
+		else
+			rel->queue.first = r->dirty_next;
+		if (r->dirty_next)
+			p->rows[r->dirty_next].dirty_prev = r->dirty_prev;
+		else
+			rel->queue.last = r->dirty_prev;
+	}
+	r->dirty_next = r->dirty_prev = 0;
+	r->flags &= (uint8_t) ~(ROW_QUEUED | ROW_IN_FLIGHT);
+}
+
+static void enqueue_behind(struct pool *p, struct pool_relation *rel, uint32_t id, uint32_t before)
+{
+	struct row *r = &p->rows[id];
+
+	r->dirty_prev = before;
+	r->dirty_next = before ? p->rows[before].dirty_next : rel->queue.first;
+	if (before)
+		p->rows[before].dirty_next = id;
+	else
+		rel->queue.first = id;
+	if (r->dirty_next)
+		p->rows[r->dirty_next].dirty_prev = id;
+	else
+		rel->queue.last = id;
+	r->flags |= ROW_QUEUED;
+}
+
+void pool_dirty_update(struct pool *p, uint32_t id, uint8_t was)
+{
+	struct row *r = &p->rows[id];
+	struct pool_relation *rel = relation_of(p, r->l.addr);
+	uint32_t before;
+
+	if (!rel)
+		return;
+	dequeue(p, rel, id);
+	rel->dirty -= was & LEASE_DIRTY ? 1 : 0;
+	if (!(r->l.flags & LEASE_DIRTY))
+		return;
+	rel->dirty++;
+	/* commits are numbered upwards: this ends at once */
+	for (before = rel->queue.last; before && p->rows[before].batch > r->batch;)
+		before = p->rows[before].dirty_prev;
+	enqueue_behind(p, rel, id, before);
+}
+
+const struct lease *pool_dirty_first(const struct pool *p, unsigned relation, uint64_t durable)
+{
+	uint32_t id = relation < p->n_relations ? p->relations[relation].queue.first : 0;
+
+	return id && p->rows[id].batch <= durable ? &p->rows[id].l : NULL;
+}
+
+void pool_in_flight(struct pool *p, uint32_t addr, bool in_flight)
+{
+	uint32_t id = pool_row_of(p, addr), before = 0, next;
+	struct pool_relation *rel = relation_of(p, addr);
+	struct row *r = &p->rows[id];
+
+	if (!id || !rel || pool_is_in_flight(p, addr) == in_flight)
+		return;
+	dequeue(p, rel, id);
+	if (in_flight)
+		r->flags |= ROW_IN_FLIGHT;
+	if (in_flight || !(r->l.flags & LEASE_DIRTY)) /* a full update sends clean rows, too */
+		return;
+	/* it was at the front when it left */
+	for (next = rel->queue.first; next && p->rows[next].batch < r->batch;) {
+		before = next;
+		next = p->rows[next].dirty_next;
+	}
+	enqueue_behind(p, rel, id, before);
+}
+
+bool pool_is_in_flight(const struct pool *p, uint32_t addr)
+{
+	uint32_t id = pool_row_of(p, addr);
+
+	return id && p->rows[id].flags & ROW_IN_FLIGHT;
+}
+
+uint32_t pool_dirty_count(const struct pool *p, unsigned relation)
+{
+	return relation < p->n_relations ? p->relations[relation].dirty : 0;
+}

@@ -1,0 +1,116 @@
+#pragma once
+/*
+ * Inside of the pool: one row per address and the links of its indexes. Rows are named by number
+ * from 1 (0 = none), so that zeroed memory is an empty pool and nothing in it is a pointer.
+ *
+ *   pool.c        layout, look-up by address, pool_apply, counts, walking
+ *   pool_free.c   free addresses per range
+ *   pool_client.c bindings by client
+ *   pool_dirty.c  what the partner has yet to hear
+ *   pool_timer.c  heap of points in time
+ *   pool_offer.c  offers held, NAKs lately sent
+ */
+#include "core/pool.h"
+
+enum row_flag {
+	ROW_RECORD = 1,	    /* the store has a record of this address */
+	ROW_CONFIGURED = 2, /* reserved by the configuration */
+	ROW_IN_FREE = 4,    /* linked in the range's list of free addresses */
+	ROW_IN_BACKUP = 8,  /* linked in the range's list of the partner's or our backup share */
+	ROW_BY_CLIENT = 16, /* linked under its client */
+	ROW_QUEUED = 32,    /* linked in the queue of its relationship */
+	ROW_IN_FLIGHT = 64, /* taken out of that queue */
+};
+
+struct row {
+	struct lease l;
+	uint64_t batch;	      /* commit number of the last change */
+	uint32_t client_next; /* in the first row of a client: first row of the next client */
+	uint32_t sib_next, sib_prev; /* rows of one client in one scope; sib_prev 0: the first */
+	uint32_t free_next, free_prev;
+	uint32_t dirty_next, dirty_prev;
+	uint32_t timer; /* place in the heap, from 1; 0 none */
+	uint32_t offer; /* number of the offer held for it; 0 none */
+	uint8_t flags;
+};
+_Static_assert(sizeof(struct row) <= 104, "a million addresses in 100 MB");
+
+struct list {
+	uint32_t first, last;
+};
+
+struct pool_range {
+	uint32_t base, size; /* rows base .. base + size - 1 */
+	uint32_t cursor;     /* first never-used row, by address; base + size: none left.
+				Never-used rows behind it are free without being in a list, so that
+				they need no memory */
+	struct list free, backup;
+	uint32_t count[8]; /* by enum lease_state, not reserved; FREE is what remains */
+	uint32_t reserved, offered;
+};
+
+struct pool_relation {
+	struct list queue;
+	uint32_t dirty;
+};
+
+struct timer {
+	uint32_t at, row;
+};
+
+struct offer {
+	struct client_key key;
+	mono_t until;
+	uint32_t row;
+	uint32_t hash_next;
+	uint32_t next, prev; /* by until, earliest first; next also links unused ones */
+};
+
+/* NAKs lately sent: sets of a few slots, found by the client's key */
+#define NAK_SETS 4096
+#define NAK_WAYS 4
+#define NAK_QUIET_US 10000000 /* decision A15 */
+
+struct nak {
+	struct client_key key;
+	mono_t until;
+};
+
+struct pool {
+	const struct scope_table *t;
+	struct row *rows; /* [1 .. n_rows] */
+	struct pool_range *ranges;
+	struct pool_relation *relations;
+	struct timer *heap;   /* [1 .. n_timers] */
+	uint32_t *clients;    /* first row of the first client in each chain */
+	uint64_t *records;    /* a bit per row */
+	struct offer *offers; /* [1 .. max_offers] */
+	uint32_t *offer_chain;
+	struct nak *naks;
+	uint32_t n_rows, n_timers, n_relations, client_mask, offer_mask;
+	uint32_t max_offers, n_offers, used_offers, unused_offer;
+	struct list offer_order;
+};
+
+/* A range's number, or t->n_ranges when no range holds @addr. */
+uint32_t pool_range_of(const struct pool *p, uint32_t addr);
+uint32_t pool_row_of(const struct pool *p, uint32_t addr);	/* 0: in no range */
+uint32_t pool_scope_index(const struct pool *p, uint32_t addr); /* of an address in a range */
+
+static inline bool row_is_reserved(const struct row *r)
+{
+	return r->flags & ROW_CONFIGURED || r->l.flags & LEASE_RESERVED;
+}
+
+/* Bring the lists of free addresses in line with the row. @to_front: it was free all the time. */
+void pool_free_update(struct pool *p, uint32_t range, uint32_t id, bool to_front);
+
+void pool_client_link(struct pool *p, uint32_t id);
+void pool_client_unlink(struct pool *p, uint32_t id);
+
+/* The row as it was (@was: flags of its lease) has been replaced. */
+void pool_dirty_update(struct pool *p, uint32_t id, uint8_t was);
+
+void pool_timer_set(struct pool *p, uint32_t id, uint32_t at);
+
+void pool_offer_forget(struct pool *p, uint32_t id); /* without touching the free lists */
