@@ -4,7 +4,7 @@
  * that includes libbpf and the skeleton. Names of pins: PIN-DIRECTORY/{prog,link-IFACE,maps/NAME}.
  */
 #include "conf/conf.h"
-#include "shared/filter.h"
+#include "shared/xdp_abi.h"
 
 struct datapath;
 

@@ -1,0 +1,494 @@
+#pragma once
+/*
+ * filter_verdict(): what becomes of one frame. The same text is compiled into the kernel program
+ * (bpf/twinlease.bpf.c) and into the daemon (user/dp/filter_user.c), limits included, so that both
+ * give the same verdict on every frame. Judged are only DHCPDISCOVERs that are meant for us; all
+ * else passes, and so does everything in doubt: user space knows more.
+ *
+ * Who includes this file provides these hooks before:
+ *   FILTER_GLOBAL                     linkage of the functions that a verifier checks on their own
+ *   FILTER_BOUND(x, mask)             x & mask, provably, right before an index
+ *   struct filter_env                 one frame and its tables
+ *   const __u8 *filter_peek(env, off, n)      n <= 20 octets of the frame's head, or NULL
+ *   int filter_copy(env, off, dst, n)         0 when n (1..FILTER_MSG_MAX) octets were there
+ *   struct filter_work *filter_scratch(env)   room for one message, or NULL
+ *   filter_find_local, filter_find_subnet, filter_find_iface, filter_find_policy, filter_vouched
+ *
+ * The parser's state lives in struct filter_work, in the kernel a map value: there the verifier
+ * follows no value of it, so that states merge and the program stays small for it.
+ * Spec: RFC 2131 §2, §4.1; RFC 2132 §9.3; RFC 3011; RFC 3046; RFC 3074; RFC 3527; IEEE 802.1Q.
+ */
+#include "shared/dhcp_wire.h"
+#include "shared/loadbal.h"
+
+#define FILTER_MSG_MAX 2048  /* octets of a message; a longer one passes */
+#define FILTER_MSG_SLACK 512 /* one whole option behind any offset */
+#define FILTER_CHUNK 16	     /* options and pads per call of filter_walk */
+#define FILTER_CHUNKS 64     /* 1,024 options and pads; a message with more passes */
+#define FILTER_SUBOPTIONS 32
+#define FILTER_GO_ON FILTER_REASONS /* no reason found yet */
+
+/* Options that were seen, and what they hold. */
+enum filter_seen {
+	SEEN_CLIENT_ID = 1,
+	SEEN_RELAY_INFO = 2,
+	SEEN_SERVER_ID = 4,
+	SEEN_SELECTION = 8,
+	SEEN_OVERLOAD = 16,
+	SEEN_LINK = 32,
+	SEEN_RELAY_PORT = 64,
+};
+
+/* Where the message stands in its frame, and what the headers say. */
+struct filter_frame {
+	__u32 off, len; /* of the UDP payload */
+	__u32 octets;	/* Ethernet header to the end of the IPv4 packet; 0 not IPv4 */
+	__u32 dest;	/* IPv4 destination, network order */
+	__u16 source_port;
+	__u16 vlan; /* outer id, 0 untagged */
+};
+
+struct filter_work {
+	__u8 msg[FILTER_MSG_MAX + FILTER_MSG_SLACK];
+	/* the walk */
+	__u32 pos, end; /* the next option, the end of its field */
+	__u32 in_options, overload;
+	__u32 result; /* enum filter_reason or FILTER_GO_ON */
+	__u32 seen;   /* enum filter_seen */
+	__u32 type;
+	__u32 client_id_off, client_id_len;
+	__u32 relay_info_off, relay_info_len;
+	__u32 selection, link; /* addresses, network order */
+	/* what was decided, for counters and events */
+	__u32 judged; /* a relationship's policy spoke */
+	__u32 relation;
+	__u32 giaddr; /* network order */
+	__u16 secs;
+	__u8 bucket;
+	__u8 owned;	   /* the bucket is ours */
+	__u32 since_event; /* judged DISCOVERs since the last sampled one */
+	__u32 pad;
+};
+
+static inline __u16 filter_be16(const __u8 *p)
+{
+	return (__u16)(p[0] << 8 | p[1]);
+}
+
+/* An address as it stands on the wire: compared and looked up, never counted with. */
+static inline __u32 filter_addr(const __u8 *p)
+{
+	__u32 v;
+
+	__builtin_memcpy(&v, p, 4);
+	return v;
+}
+
+/* --- what the half that includes us provides ------------------------------------------------- */
+static inline const __u8 *filter_peek(struct filter_env *env, __u32 off, __u32 n);
+static inline int filter_copy(struct filter_env *env, __u32 off, __u8 *dst, __u32 n);
+static inline struct filter_work *filter_scratch(struct filter_env *env);
+static inline int filter_find_local(struct filter_env *env, __u32 addr);
+/* Both: 1 and *ret when there is one. */
+static inline int filter_find_subnet(struct filter_env *env, __u32 addr,
+				     struct relation_choice *ret);
+static inline int filter_find_iface(struct filter_env *env, __u16 vlan,
+				    struct relation_choice *ret);
+static inline const struct relation_policy *filter_find_policy(struct filter_env *env,
+							       __u32 relation);
+/* FILTER_GO_ON while somebody vouches for the maps, else REASON_NOT_ARMED or REASON_DEADLINE.
+ * Reads the clock, therefore asked only before a drop. */
+static inline enum filter_reason filter_vouched(struct filter_env *env);
+
+/* --- headers ---------------------------------------------------------------------------------- */
+
+static inline enum filter_reason filter_ethernet(struct filter_env *env, struct filter_frame *f)
+{
+	const __u8 *p = filter_peek(env, 0, 14);
+	__u16 proto;
+
+	if (!p)
+		return REASON_BAD_FRAME;
+	proto = filter_be16(p + 12);
+	f->off = 14;
+	f->vlan = 0;
+	for (int tag = 0; tag < 2 && (proto == 0x8100 || proto == 0x88a8); tag++) {
+		p = filter_peek(env, f->off, 4);
+		if (!p)
+			return REASON_BAD_FRAME;
+		if (tag == 0)
+			f->vlan = filter_be16(p) & 0xfff;
+		proto = filter_be16(p + 2);
+		f->off += 4;
+	}
+	return proto == 0x0800 ? FILTER_GO_ON : REASON_NOT_IPV4;
+}
+
+static inline enum filter_reason filter_ipv4_udp(struct filter_env *env, struct filter_frame *f)
+{
+	const __u8 *p = filter_peek(env, f->off, 20);
+	__u32 header, total, udp;
+
+	if (!p || p[0] >> 4 != 4 || (p[0] & 15) < 5)
+		return REASON_BAD_FRAME;
+	header = (p[0] & 15u) * 4;
+	total = filter_be16(p + 2);
+	f->octets = f->off + total;
+	f->dest = filter_addr(p + 16);
+	if (p[9] != 17)
+		return REASON_NOT_UDP;
+	if (filter_be16(p + 6) & 0x3fff) /* more fragments, or an offset */
+		return REASON_FRAGMENT;
+
+	p = filter_peek(env, f->off + header, 8);
+	if (!p)
+		return REASON_BAD_FRAME;
+	if (filter_be16(p + 2) != DHCP_SERVER_PORT)
+		return REASON_NOT_DHCP;
+	f->source_port = filter_be16(p);
+	udp = filter_be16(p + 4);
+	if (udp < 8 || udp + header > total)
+		return REASON_BAD_LENGTH;
+	f->off += header + 8;
+	f->len = udp - 8;
+	if (f->len < DHCP_OPTIONS_OFF)
+		return REASON_TOO_SHORT;
+	return f->len > FILTER_MSG_MAX ? REASON_TOO_LONG : FILTER_GO_ON;
+}
+
+static inline enum filter_reason filter_fixed_fields(const struct filter_work *w)
+{
+	if (w->msg[0] != BOOTREQUEST)
+		return REASON_NOT_REQUEST;
+	if (w->msg[DHCP_FIXED_LEN] != (DHCP_COOKIE >> 24) ||
+	    w->msg[DHCP_FIXED_LEN + 1] != (DHCP_COOKIE >> 16 & 255) ||
+	    w->msg[DHCP_FIXED_LEN + 2] != (DHCP_COOKIE >> 8 & 255) ||
+	    w->msg[DHCP_FIXED_LEN + 3] != (DHCP_COOKIE & 255))
+		return REASON_NO_COOKIE;
+	return w->msg[DHCP_OFF_HLEN] > 16 ? REASON_BAD_HLEN : FILTER_GO_ON;
+}
+
+/* --- options ---------------------------------------------------------------------------------- */
+
+/* The walk ends here, for this reason. */
+static inline int filter_stop(struct filter_work *w, enum filter_reason reason)
+{
+	w->result = reason;
+	return 0;
+}
+
+static inline enum filter_reason filter_type_reason(__u32 type)
+{
+	switch (type) {
+	case DHCPDECLINE:
+		return REASON_DECLINE;
+	case DHCPRELEASE:
+		return REASON_RELEASE;
+	case DHCPINFORM:
+		return REASON_INFORM;
+	default:
+		return REASON_OTHER_TYPE;
+	}
+}
+
+/* Returns 1 when it is there for the first time. */
+static inline int filter_first(struct filter_work *w, enum filter_seen what)
+{
+	if (w->seen & what)
+		return 0;
+	w->seen |= what;
+	return 1;
+}
+
+/* What no DISCOVER follows passes at once; a REQUEST is worth one look at the server it names. */
+static inline int filter_message_type(struct filter_work *w, __u32 type)
+{
+	w->type = type;
+	if (type == DHCPDISCOVER)
+		return 1;
+	if (type != DHCPREQUEST)
+		return filter_stop(w, filter_type_reason(type));
+	return w->seen & SEEN_SERVER_ID ? filter_stop(w, REASON_SELECTING) : 1;
+}
+
+/**
+ * filter_option - note one option
+ * @value: its first octet, @len behind it, @pos its offset in the message
+ * Return: 1 to go on, 0 when w->result says why not.
+ */
+static inline int filter_option(struct filter_work *w, __u32 code, const __u8 *value, __u32 pos,
+				__u32 len)
+{
+	switch (code) {
+	case DHO_MESSAGE_TYPE:
+		if (len != 1 || w->type)
+			return filter_stop(w, REASON_BAD_OPTION);
+		return filter_message_type(w, value[0]);
+	case DHO_CLIENT_ID:
+		if (!filter_first(w, SEEN_CLIENT_ID))
+			return filter_stop(w, REASON_SPLIT_CLIENT_ID);
+		w->client_id_off = pos;
+		w->client_id_len = len;
+		return 1;
+	case DHO_RELAY_AGENT:
+		if (!filter_first(w, SEEN_RELAY_INFO))
+			return filter_stop(w, REASON_SPLIT_RELAY_INFO);
+		w->relay_info_off = pos;
+		w->relay_info_len = len;
+		return 1;
+	case DHO_SERVER_ID:
+		if (len != 4 || !filter_first(w, SEEN_SERVER_ID))
+			return filter_stop(w, REASON_BAD_OPTION);
+		return w->type == DHCPREQUEST ? filter_stop(w, REASON_SELECTING) : 1;
+	case DHO_SUBNET_SELECTION:
+		if (len != 4 || !filter_first(w, SEEN_SELECTION))
+			return filter_stop(w, REASON_BAD_OPTION);
+		w->selection = filter_addr(value);
+		return 1;
+	case DHO_OVERLOAD:
+		if (!w->in_options) /* RFC 2132 §9.3: it speaks of the other fields */
+			return 1;
+		if (len != 1 || value[0] < 1 || value[0] > 3 || !filter_first(w, SEEN_OVERLOAD))
+			return filter_stop(w, REASON_BAD_OPTION);
+		w->overload = value[0];
+		return 1;
+	default:
+		return 1;
+	}
+}
+
+/* RFC 2131 §4.1: after the options field comes file, then sname, where option 52 says so. */
+static inline int filter_next_field(struct filter_work *w)
+{
+	w->in_options = 0;
+	if (w->overload & 1) {
+		w->overload &= ~1u;
+		w->pos = DHCP_OFF_FILE;
+		w->end = DHCP_OFF_FILE + DHCP_FILE_LEN;
+		return 1;
+	}
+	if (w->overload & 2) {
+		w->overload = 0;
+		w->pos = DHCP_OFF_SNAME;
+		w->end = DHCP_OFF_SNAME + DHCP_SNAME_LEN;
+		return 1;
+	}
+	return filter_stop(w, FILTER_GO_ON);
+}
+
+/* One chunk of the walk. Returns 1 when there may be more, 0 when w->result holds. */
+FILTER_GLOBAL int filter_walk(struct filter_work *w)
+{
+	__u32 pos, end;
+
+	if (!w)
+		return 0;
+	pos = w->pos;
+	end = w->end;
+	for (int i = 0; i < FILTER_CHUNK; i++) {
+		const __u8 *o;
+
+		if (pos >= end)
+			return filter_next_field(w);
+		o = w->msg + FILTER_BOUND(pos, FILTER_MSG_MAX - 1);
+		if (o[0] == DHO_PAD) {
+			pos++;
+			continue;
+		}
+		if (o[0] == DHO_END)
+			return filter_next_field(w);
+		if (pos + 2 > end || pos + 2 + o[1] > end)
+			return filter_stop(w, REASON_BAD_OPTION);
+		if (!filter_option(w, o[0], o + 2, pos + 2, o[1]))
+			return 0;
+		pos += 2u + o[1];
+	}
+	w->pos = pos;
+	w->end = end;
+	return 1;
+}
+
+/* Relay agent information (RFC 3046): what selects a subnet, and a relay's own source port. */
+FILTER_GLOBAL int filter_walk_relay_info(struct filter_work *w)
+{
+	__u32 pos, end;
+
+	if (!w)
+		return 0;
+	pos = w->relay_info_off;
+	end = pos + w->relay_info_len;
+	for (int i = 0; i < FILTER_SUBOPTIONS; i++) {
+		const __u8 *o;
+
+		if (pos >= end)
+			return filter_stop(w, FILTER_GO_ON);
+		o = w->msg + FILTER_BOUND(pos, FILTER_MSG_MAX - 1);
+		if (pos + 2 > end || pos + 2 + o[1] > end)
+			return filter_stop(w, REASON_BAD_OPTION);
+		if (o[0] == RELAY_LINK_SELECTION) {
+			if (o[1] != 4 || !filter_first(w, SEEN_LINK))
+				return filter_stop(w, REASON_BAD_OPTION);
+			w->link = filter_addr(o + 2);
+		} else if (o[0] == RELAY_SOURCE_PORT) {
+			w->seen |= SEEN_RELAY_PORT;
+		}
+		pos += 2u + o[1];
+	}
+	return filter_stop(w, pos >= end ? FILTER_GO_ON : REASON_STEP_LIMIT);
+}
+
+static inline void filter_walk_begin(struct filter_work *w, __u32 len)
+{
+	w->pos = DHCP_OPTIONS_OFF;
+	w->end = len;
+	w->in_options = 1;
+	w->overload = 0;
+	w->result = REASON_STEP_LIMIT;
+	w->seen = 0;
+	w->type = 0;
+	w->client_id_len = 0;
+	w->relay_info_len = 0;
+	w->selection = 0;
+	w->link = 0;
+}
+
+/* All options, until it is known that this is a DISCOVER or what else. */
+static inline enum filter_reason filter_options(struct filter_work *w, __u32 len)
+{
+	filter_walk_begin(w, len);
+	for (int i = 0; i < FILTER_CHUNKS; i++) {
+		if (!filter_walk(w))
+			break;
+	}
+	if (w->result != FILTER_GO_ON)
+		return (enum filter_reason)w->result;
+	if (w->type == DHCPREQUEST)
+		return REASON_RENEWING;
+	if (!w->type)
+		return REASON_NO_TYPE;
+	if (w->relay_info_len)
+		filter_walk_relay_info(w);
+	return (enum filter_reason)w->result;
+}
+
+/* --- the rules -------------------------------------------------------------------------------- */
+
+/* Which relationship: link selection, else subnet selection, else giaddr, else the interface. */
+static inline enum filter_reason filter_choose(struct filter_env *env, struct filter_work *w,
+					       const struct filter_frame *f,
+					       struct relation_choice *ret)
+{
+	__u32 by = w->link ? w->link : w->selection ? w->selection : w->giaddr;
+
+	if (w->giaddr && (f->source_port != DHCP_SERVER_PORT || (w->seen & SEEN_RELAY_PORT)))
+		return REASON_RELAY_PORT;
+	if (!w->giaddr && (w->seen & SEEN_RELAY_INFO))
+		return REASON_DIRECT_RELAY_INFO;
+	if (f->dest != 0xffffffffu && !filter_find_local(env, f->dest))
+		return REASON_NOT_LOCAL;
+	if (by) {
+		if (!filter_find_subnet(env, by, ret))
+			return REASON_UNKNOWN_SUBNET;
+	} else if (!filter_find_iface(env, f->vlan, ret)) {
+		return REASON_UNKNOWN_IFACE;
+	}
+	return ret->relation == TL_NO_RELATION ? REASON_NO_RELATION : FILTER_GO_ON;
+}
+
+/* loadbal_hash() over the message, in a form that a verifier can follow. */
+FILTER_GLOBAL int filter_hash(struct filter_work *w, __u32 off, __u32 len)
+{
+	__u8 hash = (__u8)len;
+
+	if (!w)
+		return 0;
+	for (__u32 i = 0; i < 255; i++) {
+		if (i >= len)
+			break;
+		hash = loadbal_step(hash,
+				    w->msg[FILTER_BOUND(off + len - 1 - i, FILTER_MSG_MAX - 1)]);
+	}
+	return hash;
+}
+
+static inline __u8 filter_bucket(struct filter_work *w, const struct relation_policy *p)
+{
+	if (loadbal_by_client_id(p->hash_identity, w->client_id_len))
+		return (__u8)filter_hash(w, w->client_id_off, w->client_id_len);
+	return (__u8)filter_hash(w, DHCP_OFF_CHADDR, w->msg[DHCP_OFF_HLEN]);
+}
+
+static inline enum filter_reason filter_decide(struct filter_env *env, struct filter_work *w,
+					       const struct relation_choice *choice)
+{
+	const struct relation_policy *p = filter_find_policy(env, choice->relation);
+	enum filter_reason vouched;
+	enum loadbal_why why;
+
+	if (!p)
+		return REASON_NO_POLICY;
+	w->judged = 1;
+	w->relation = choice->relation;
+	w->bucket = filter_bucket(w, p);
+	w->owned = (__u8)loadbal_owned(p, w->bucket);
+	if (loadbal_serves(p, w->bucket, w->secs, &why))
+		return why == LOADBAL_SERVE_ALL ? REASON_SERVE_ALL
+		       : why == LOADBAL_OURS	? REASON_OURS
+						: REASON_BY_SECS;
+	if (why == LOADBAL_PARTNERS && choice->partner_cannot_serve)
+		return REASON_PARTNER_EMPTY;
+	vouched = filter_vouched(env);
+	if (vouched != FILTER_GO_ON)
+		return vouched;
+	return why == LOADBAL_PARTNERS ? REASON_PARTNERS : REASON_NOT_SERVING;
+}
+
+/* A message that is whole and in the scratch. */
+static inline enum filter_reason filter_message(struct filter_env *env, struct filter_work *w,
+						const struct filter_frame *f)
+{
+	struct relation_choice choice;
+	enum filter_reason r;
+
+	r = filter_fixed_fields(w);
+	if (r != FILTER_GO_ON)
+		return r;
+	r = filter_options(w, f->len);
+	if (r != FILTER_GO_ON)
+		return r;
+	w->secs = dhcp_secs_repair(filter_be16(w->msg + DHCP_OFF_SECS));
+	w->giaddr = filter_addr(w->msg + DHCP_OFF_GIADDR);
+	r = filter_choose(env, w, f, &choice);
+	if (r != FILTER_GO_ON)
+		return r;
+	return filter_decide(env, w, &choice);
+}
+
+/**
+ * filter_verdict - why one frame passes or is dropped (filter_drops tells which)
+ * @f: always written as far as known
+ * @ret: the scratch, NULL when this is no DHCP; ->judged says whether the rest of it counts
+ */
+static inline enum filter_reason filter_verdict(struct filter_env *env, struct filter_frame *f,
+						struct filter_work **ret)
+{
+	struct filter_work *w;
+	enum filter_reason r;
+
+	*ret = 0;
+	f->octets = 0;
+	r = filter_ethernet(env, f);
+	if (r != FILTER_GO_ON)
+		return r;
+	r = filter_ipv4_udp(env, f);
+	if (r != FILTER_GO_ON)
+		return r;
+	w = filter_scratch(env);
+	if (!w)
+		return REASON_INTERNAL;
+	w->judged = 0;
+	*ret = w;
+	if (filter_copy(env, f->off, w->msg, f->len))
+		return REASON_BAD_LENGTH;
+	return filter_message(env, w, f);
+}
