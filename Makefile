@@ -25,6 +25,7 @@ ctl_src   := $(wildcard user/twinctl/*.c)
 skel      := $(patsubst bpf/%.bpf.c,$(B)/bpf/%.skel.h,$(wildcard bpf/*.bpf.c))
 bpf_obj   := $(patsubst bpf/%.bpf.c,$(B)/bpf/%.bpf.o,$(wildcard bpf/*.bpf.c))
 tools     := $(patsubst tools/%.c,$(B)/%,$(wildcard tools/*.c))
+bench_src := $(wildcard tools/lib/bench_*.c)
 core_unit := $(patsubst %.c,$(B)/%,$(wildcard tests/unit/core/test_*.c))
 edge_unit := $(patsubst %.c,$(B)/%,$(wildcard tests/unit/test_*.c))
 bpf_tests := $(patsubst %.c,$(B)/%,$(wildcard tests/bpf/test_*.c))
@@ -54,7 +55,9 @@ $(B)/twinleased: $(B)/user/main.o $(B)/libedge.a $(B)/libcore.a
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $^ $(LDLIBS) -o $@
 $(B)/twinctl: $(ctl_src:%.c=$(B)/%.o) $(B)/libedge.a $(B)/libcore.a
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $^ $(LDLIBS) -o $@
-$(tools): $(B)/%: $(B)/tools/%.o $(B)/libedge.a $(B)/libcore.a
+$(B)/twinbench: $(B)/tools/twinbench.o $(bench_src:%.c=$(B)/%.o) # knows nothing of the daemon
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $^ -lm -o $@
+$(filter-out $(B)/twinbench,$(tools)): $(B)/%: $(B)/tools/%.o $(B)/libedge.a $(B)/libcore.a
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $^ $(LDLIBS) -lm -o $@
 $(core_unit): $(B)/%: $(B)/%.o $(B)/libcore.a
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $^ -lcmocka -o $@

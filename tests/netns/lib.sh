@@ -1,0 +1,49 @@
+# shellcheck shell=bash
+# lib.sh - what the tests of this folder have in common: reasons to skip, checks, the pair.
+# A test prints what it checks and exits 0, 1 or 77 (skipped, the reason is the last line).
+set -u
+cd "$(dirname "${BASH_SOURCE[0]}")/../.." || exit 1
+. tools/lib/net.sh
+. tools/lib/servers.sh
+FAILED=0
+
+skip() { echo "$*"; exit 77; }
+need_root() { [ "$(id -u)" = 0 ] || skip "needs root"; }
+need_command() { local c; for c; do command -v "$c" >/dev/null || skip "$c is not installed"; done; }
+need_built() { local p; for p; do [ -x "$B/$p" ] || skip "$B/$p is not built"; done; }
+
+start_network() {
+	need_root
+	need_command ip nsenter jq
+	need_built twinleased twinctl twinbench
+	net_init
+	ip netns add "${NET_ID}x" 2>/dev/null || skip "network namespaces cannot be made here"
+	ip netns del "${NET_ID}x"
+	net_bpffs || { FILTER=off; echo "no bpffs can be mounted: filter off"; }
+	net_up
+}
+
+check() { # TEXT COMMAND... - one line per check
+	local text=$1
+	shift
+	if "$@"; then echo "ok    $text"; else echo "WRONG $text"; FAILED=$((FAILED + 1)); fi
+}
+equal() { [ "$1" = "$2" ] || { echo "      is '$1', should be '$2'"; return 1; }; }
+at_most() { awk -v a="$1" -v b="$2" 'BEGIN { exit !(a <= b) }' || { echo "      is $1, at most $2"; return 1; }; }
+at_least() { awk -v a="$1" -v b="$2" 'BEGIN { exit !(a >= b) }' || { echo "      is $1, at least $2"; return 1; }; }
+field() { jq -r "$2" <<<"$1"; } # JSON FILTER
+must() { "$@" || finish_now "failed: $*"; }
+finish_now() { echo "WRONG $1"; logs; exit 1; }
+
+logs() {
+	local f
+	for f in "$NET_TMP"/s?.log; do
+		[ -e "$f" ] && { echo "--- the end of $f"; tail -n "${1:-15}" "$f"; }
+	done
+}
+finish() {
+	[ "$FAILED" = 0 ] && exit 0
+	logs
+	echo "$FAILED checks went wrong"
+	exit 1
+}
