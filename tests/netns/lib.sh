@@ -35,10 +35,10 @@ field() { jq -r "$2" <<<"$1"; } # JSON FILTER
 must() { "$@" || finish_now "failed: $*"; }
 finish_now() { echo "WRONG $1"; logs; exit 1; }
 
-logs() {
+logs() { # the ends of the servers' logs
 	local f
 	for f in "$NET_TMP"/s?.log; do
-		[ -e "$f" ] && { echo "--- the end of $f"; tail -n "${1:-15}" "$f"; }
+		[ -e "$f" ] && { echo "--- the end of $f"; tail -n 15 "$f"; }
 	done
 }
 finish() {

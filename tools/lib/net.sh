@@ -103,7 +103,7 @@ net_port() {
 net_up() {
 	local i
 	net_ns b
-	net_bridge br0 && net_bridge br1 || net_die "this kernel has no bridge"
+	if ! net_bridge br0 || ! net_bridge br1; then net_die "this kernel has no bridge"; fi
 	for i in 1 2; do
 		net_ns s$i
 		net_port s$i eth0 br0 "${NET_SERVER_ADDR[$i]}/16"
