@@ -36,7 +36,7 @@ helpers   := $(patsubst tests/lib/%.c,$(B)/tests/lib/%.so,$(wildcard tests/lib/p
 progs     := $(if $(wildcard user/main.c),$(B)/twinleased) $(if $(ctl_src),$(B)/twinctl) $(tools)
 
 all: $(progs) $(bpf_obj)
-.PHONY: all tests test test-pure test-bpf test-netns asan fuzz fuzzers bench format install clean
+.PHONY: all tests test test-pure test-bpf test-netns asan asan-progs fuzz fuzzers bench format install clean
 
 # --- rules --------------------------------------------------------------------------------------
 $(B)/%.o: %.c Makefile | $(skel)
@@ -102,6 +102,10 @@ install: all
 	install -m 755 $(B)/twinleased $(DESTDIR)$(PREFIX)/sbin/
 	install -m 755 $(filter-out $(B)/twinleased,$(progs)) $(DESTDIR)$(PREFIX)/bin/
 	install -m 644 $(bpf_obj) $(DESTDIR)$(PREFIX)/lib/twinlease/
+	install -d $(DESTDIR)$(PREFIX)/lib/systemd/system $(DESTDIR)$(PREFIX)/share/doc/twinlease
+	for u in tools/systemd/*.service; do \
+	  sed 's|@PREFIX@|$(PREFIX)|' $$u > $(DESTDIR)$(PREFIX)/lib/systemd/system/$${u##*/}; done
+	install -m 644 README.md LICENSE tools/twinlease.yaml.example $(DESTDIR)$(PREFIX)/share/doc/twinlease/
 clean:
 	rm -rf build
 

@@ -2,7 +2,7 @@
 /*
  * The HTTP+JSON API and /metrics. Handlers read through struct ctl_ops, or submit an operator's
  * wish; they never touch the state of other modules. Paths, objects and error codes: design of
- * the API in README and user/ctl/openapi.yaml.
+ * the API in README.
  */
 #include "conf/conf.h"
 #include "core/server.h"
@@ -10,9 +10,9 @@
 struct event_base;
 struct ctl;
 
-/* One counter or gauge under its only name; label is "" or 'reason="offered"'. */
+/* One counter or gauge under its only name; label "" none, else the value of the label @key. */
 struct ctl_metric {
-	const char *name, *label, *help;
+	const char *name, *key, *label, *help;
 	bool gauge;
 	double value;
 };
@@ -20,9 +20,9 @@ struct ctl_metric {
 
 struct ctl_status {
 	const char *version, *server_name;
-	uint32_t started; /* UTC sec */
-	bool serving;	  /* false: the store is closed or failing */
-	const char *why_not; /* when not serving; "" */
+	uint32_t started;	 /* UTC sec */
+	bool serving;		 /* false: the store is closed or failing */
+	const char *why_not;	 /* when not serving; "" */
 	const char *filter_mode; /* native, generic, external, off */
 	uint32_t leases_active;
 	uint64_t commits, commit_us_max;
@@ -54,15 +54,12 @@ struct ctl_ops {
 	/* FO_EV_OP_*; since: UTC sec or 0. Return: NULL done, or why it is refused. */
 	const char *(*operate)(void *ctx, unsigned i, enum fo_event ev, uint32_t since);
 	int (*lease)(void *ctx, uint32_t addr, struct lease *ret, struct lease_client *ret_client);
-	int (*leases)(void *ctx,
-		      int (*cb)(void *arg, const struct lease *l, const struct lease_client *c),
-		      void *arg);
-	int (*filter)(void *ctx, struct ctl_filter *ret);	 /* -ENOENT: no filter */
+	int (*filter)(void *ctx, struct ctl_filter *ret); /* -ENOENT: no filter */
 	int (*buckets)(void *ctx, unsigned relation, struct ctl_bucket ret[256]); /* -ENOENT */
 	/* What would a DISCOVER of this client, relayed by or local to @subnet_addr, get right now?
 	 * Nothing is held or stored. */
-	void (*explain)(void *ctx, const struct lease_client *c, uint32_t subnet_addr, uint16_t secs,
-			struct server_decision *ret);
+	void (*explain)(void *ctx, const struct lease_client *c, uint32_t subnet_addr,
+			uint16_t secs, struct server_decision *ret);
 	unsigned (*metrics)(void *ctx, struct ctl_metric ret[CTL_METRICS_MAX]);
 };
 

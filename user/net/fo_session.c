@@ -24,8 +24,8 @@
 #include "sys/clock.h"
 #include "sys/log.h"
 
-#define RETRY_MS 1000		 /* after any loss */
-#define REJECTED_FIRST_MS 5000	 /* after a rejection, doubled up to ... */
+#define RETRY_MS 1000	       /* after any loss */
+#define REJECTED_FIRST_MS 5000 /* after a rejection, doubled up to ... */
 #define REJECTED_MAX_MS 60000
 #define CONNECT_LIMIT_MS 3000	 /* TCP handshake */
 #define FIRST_MESSAGE_LIMIT_S 15 /* an accepted connection must say CONNECT within */
@@ -77,7 +77,8 @@ static void tune(evutil_socket_t fd)
 	(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
 }
 
-/* --- a connection that is being closed: what was sent first may still leave -------------------- */
+/* --- a connection that is being closed: what was sent first may still leave --------------------
+ */
 
 static void drained(struct bufferevent *bev, void *arg)
 {
@@ -128,7 +129,8 @@ static bool link_input(struct link *l)
 
 	while (l->bev == bev && evbuffer_get_length(in)) {
 		size_t have = evbuffer_get_length(in);
-		const uint8_t *p = evbuffer_pullup(in, have < FO_MSG_MAX ? (ssize_t)have : FO_MSG_MAX);
+		const uint8_t *p =
+			evbuffer_pullup(in, have < FO_MSG_MAX ? (ssize_t)have : FO_MSG_MAX);
 		enum fo_verdict v = fo_msg_decode(p, have < FO_MSG_MAX ? have : FO_MSG_MAX, &m);
 
 		if (v == FO_MORE)
@@ -234,7 +236,8 @@ static void link_connect(evutil_socket_t unused, short what, void *arg)
 	}
 }
 
-/* --- accepted connections ----------------------------------------------------------------------- */
+/* --- accepted connections -----------------------------------------------------------------------
+ */
 
 static void inbound_forget(struct inbound *in)
 {
@@ -275,7 +278,8 @@ static void inbound_refuse(struct inbound *in, const struct fo_msg *m, struct oc
 	inbound_forget(in);
 }
 
-static struct link *link_by_name(struct fo_net *n, const struct sockaddr_in *from, struct octets name)
+static struct link *link_by_name(struct fo_net *n, const struct sockaddr_in *from,
+				 struct octets name)
 {
 	for (unsigned i = 0; i < n->n_links; i++) {
 		struct link *l = &n->links[i];
@@ -410,7 +414,8 @@ static void on_accept(struct evconnlistener *listener, evutil_socket_t fd, struc
 			  evutil_inet_ntop(AF_INET, &from.sin_addr, text, sizeof(text)));
 }
 
-/* --- open, close ---------------------------------------------------------------------------------- */
+/* --- open, close
+ * ---------------------------------------------------------------------------------- */
 
 static bool already_listening(const struct fo_net *n, unsigned upto)
 {
@@ -521,8 +526,9 @@ void fo_net_close(struct fo_net *n, unsigned relation, enum fo_close_reason why)
 	struct link *l = &n->links[relation];
 
 	if (why == FO_CLOSE_REJECTED)
-		l->retry_ms = l->retry_ms < REJECTED_FIRST_MS ? REJECTED_FIRST_MS :
-			      l->retry_ms * 2 > REJECTED_MAX_MS ? REJECTED_MAX_MS : l->retry_ms * 2;
+		l->retry_ms = l->retry_ms < REJECTED_FIRST_MS	  ? REJECTED_FIRST_MS
+			      : l->retry_ms * 2 > REJECTED_MAX_MS ? REJECTED_MAX_MS
+								  : l->retry_ms * 2;
 	else
 		l->retry_ms = RETRY_MS;
 	link_drop(l, why != FO_CLOSE_SILENT);

@@ -1,0 +1,250 @@
+/*
+ * The API's sockets: HTTP/1.1 over UNIX sockets (0660) and loopback TCP. Called by the node on
+ * the loop thread; requests go to the table in handlers.c.
+ */
+#include "ctl/http.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <pwd.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <event2/buffer.h>
+#include <event2/event.h>
+#include <event2/listener.h>
+
+#define BODY_MAX (64 * 1024)
+#define HEADERS_MAX (16 * 1024)
+#define IDLE_S 60
+#define UNIX_PREFIX "unix:"
+
+struct ctl {
+	struct evhttp *http;
+	struct ctl_ops ops;
+	struct ctl_followers *followers;
+	char paths[8][108]; /* of our sockets, removed at the end */
+	unsigned n_paths;
+};
+
+struct ctl_followers *ctl_get_followers(struct ctl *c)
+{
+	return c->followers;
+}
+
+/* --- answers
+ * --------------------------------------------------------------------------------------- */
+
+void ctl_answer(struct ctl_request *r, int status, json_t *o)
+{
+	struct evbuffer *out = evbuffer_new();
+	char *text = json_dumps(o, JSON_COMPACT);
+
+	json_decref(o);
+	if (out && text) {
+		evhttp_add_header(evhttp_request_get_output_headers(r->http), "Content-Type",
+				  "application/json");
+		evbuffer_add_printf(out, "%s\n", text);
+		evhttp_send_reply(r->http, status, status < 300 ? "OK" : "Error", out);
+	} else {
+		evhttp_send_error(r->http, 500, "out of memory");
+	}
+	free(text);
+	if (out)
+		evbuffer_free(out);
+}
+
+void ctl_error(struct ctl_request *r, int status, const char *code, const char *subject,
+	       const char *fmt, ...)
+{
+	char message[512];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(message, sizeof(message), fmt, ap);
+	va_end(ap);
+	ctl_answer(r, status,
+		   json_pack("{s:{s:s, s:s, s:s?}}", "error", "code", code, "message", message,
+			     "subject", subject));
+}
+
+const char *ctl_query(const struct ctl_request *r, const char *key)
+{
+	return evhttp_find_header(&r->query, key);
+}
+
+bool ctl_query_addr(struct ctl_request *r, const char *key, uint32_t *ret)
+{
+	const char *text = ctl_query(r, key);
+	struct in_addr a;
+
+	if (!text || inet_pton(AF_INET, text, &a) != 1)
+		return false;
+	*ret = ntohl(a.s_addr);
+	return true;
+}
+
+/* --- requests
+ * -------------------------------------------------------------------------------------- */
+
+static bool read_body(struct ctl_request *r)
+{
+	struct evbuffer *in = evhttp_request_get_input_buffer(r->http);
+	size_t len = evbuffer_get_length(in);
+	json_error_t e;
+
+	if (!len)
+		return true;
+	r->body = json_loadb((const char *)evbuffer_pullup(in, -1), len, 0, &e);
+	if (json_is_object(r->body))
+		return true;
+	ctl_error(r, 400, "bad-json", NULL, "the body is no JSON object: %s (line %d, column %d)",
+		  r->body ? "another type" : e.text, r->body ? 1 : e.line, r->body ? 1 : e.column);
+	json_decref(r->body);
+	r->body = NULL;
+	return false;
+}
+
+static void on_request(struct evhttp_request *http, void *arg)
+{
+	struct ctl *c = arg;
+	struct ctl_request r = { .http = http, .ops = &c->ops, .ctl = c };
+	const struct evhttp_uri *uri = evhttp_request_get_evhttp_uri(http);
+	const char *path = uri ? evhttp_uri_get_path(uri) : NULL;
+	const char *query = uri ? evhttp_uri_get_query(uri) : NULL;
+
+	TAILQ_INIT(&r.query);
+	if (!path || (query && evhttp_parse_query_str(query, &r.query) < 0))
+		ctl_error(&r, 400, "bad-request", NULL, "the path or its query cannot be read");
+	else if (read_body(&r))
+		ctl_dispatch(&r, path);
+	evhttp_clear_headers(&r.query);
+	json_decref(r.body);
+}
+
+/* --- sockets
+ * --------------------------------------------------------------------------------------- */
+
+/* Somebody answers on the socket file: it is another daemon's. */
+static bool socket_is_alive(const struct sockaddr_un *a)
+{
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	bool alive = fd >= 0 && connect(fd, (const struct sockaddr *)a, sizeof(*a)) == 0;
+
+	if (fd >= 0)
+		close(fd);
+	return alive;
+}
+
+static int unix_socket(const char *path, char err[256])
+{
+	struct sockaddr_un a = { .sun_family = AF_UNIX };
+	int fd, r;
+
+	if (strlen(path) >= sizeof(a.sun_path)) {
+		snprintf(err, 256, "api.listen: the path %.100s... is longer than %zu characters",
+			 path, sizeof(a.sun_path) - 1);
+		return -ENAMETOOLONG;
+	}
+	memcpy(a.sun_path, path, strlen(path));
+	if (socket_is_alive(&a)) {
+		snprintf(err, 256,
+			 "another daemon answers on %s: stop it, or choose another "
+			 "api.listen",
+			 path);
+		return -EADDRINUSE;
+	}
+	(void)unlink(path);
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	if (fd < 0 || bind(fd, (struct sockaddr *)&a, sizeof(a)) < 0 || chmod(path, 0660) < 0) {
+		r = -errno;
+		if (fd >= 0)
+			close(fd);
+		snprintf(err, 256,
+			 "cannot listen on %s: %s: does the directory exist, and may "
+			 "this user write there?",
+			 path, strerror(-r));
+		return r;
+	}
+	return fd;
+}
+
+/* The group of the daemon's user may use the API (decision D7). */
+static void share_with_group(const char *path, const char *user)
+{
+	const struct passwd *pw = user ? getpwnam(user) : NULL;
+
+	if (pw && geteuid() == 0)
+		(void)!chown(path, (uid_t)-1, pw->pw_gid);
+}
+
+static int listen_unix(struct ctl *c, struct event_base *base, const char *path, const char *user,
+		       char err[256])
+{
+	int fd = unix_socket(path, err);
+	struct evconnlistener *l;
+
+	if (fd < 0)
+		return fd;
+	share_with_group(path, user);
+	l = evconnlistener_new(base, NULL, NULL, LEV_OPT_CLOSE_ON_FREE, 16, fd);
+	if (!l || !evhttp_bind_listener(c->http, l)) {
+		close(fd);
+		return -ENOMEM;
+	}
+	if (c->n_paths < 8)
+		snprintf(c->paths[c->n_paths++], sizeof(c->paths[0]), "%s", path);
+	return 0;
+}
+
+int ctl_open(struct event_base *base, const struct conf *conf, const struct ctl_ops *ops,
+	     struct ctl **ret, char err[256])
+{
+	struct ctl *c = calloc(1, sizeof(*c));
+	int r = 0;
+
+	if (!c)
+		return -ENOMEM;
+	c->ops = *ops;
+	c->http = evhttp_new(base);
+	c->followers = ctl_followers_new(base);
+	if (!c->http || !c->followers) {
+		ctl_close(c);
+		return -ENOMEM;
+	}
+	evhttp_set_max_body_size(c->http, BODY_MAX);
+	evhttp_set_max_headers_size(c->http, HEADERS_MAX);
+	evhttp_set_timeout(c->http, IDLE_S);
+	evhttp_set_allowed_methods(c->http, EVHTTP_REQ_GET | EVHTTP_REQ_POST);
+	evhttp_set_gencb(c->http, on_request, c);
+	for (unsigned i = 0; !r && i < conf->api.n_listen; i++) {
+		const char *at = conf->api.listen[i];
+
+		if (!strncmp(at, UNIX_PREFIX, sizeof(UNIX_PREFIX) - 1))
+			r = listen_unix(c, base, at + sizeof(UNIX_PREFIX) - 1, conf->server.user,
+					err);
+	}
+	if (r < 0) {
+		ctl_close(c);
+		return r;
+	}
+	*ret = c;
+	return 0;
+}
+
+void ctl_close(struct ctl *c)
+{
+	if (!c)
+		return;
+	ctl_followers_free(c->followers);
+	if (c->http)
+		evhttp_free(c->http);
+	for (unsigned i = 0; i < c->n_paths; i++)
+		(void)unlink(c->paths[i]);
+	free(c);
+}

@@ -1,0 +1,18 @@
+#pragma once
+/*
+ * Values of the core as JSON objects of the API. Each function returns a new reference.
+ */
+#include <jansson.h>
+
+#include "ctl/control.h"
+
+json_t *json_time(uint32_t sec); /* RFC 3339, UTC; null for 0 */
+json_t *json_addr(uint32_t addr);
+json_t *json_hex(const uint8_t *p, size_t len); /* "01:02:..", null when empty */
+const char *ctl_addr_text(uint32_t addr, char buf[16]);
+
+json_t *ctl_relation_object(const struct ctl_ops *ops, unsigned i);
+json_t *ctl_scope_object(const struct ctl_ops *ops, const struct scope *s);
+json_t *ctl_lease_object(const struct ctl_ops *ops, const struct lease *l,
+			 const struct lease_client *c);
+json_t *ctl_decision_object(const struct ctl_ops *ops, const struct server_decision *d);
