@@ -32,7 +32,8 @@ bpf_tests := $(patsubst %.c,$(B)/%,$(wildcard tests/bpf/test_*.c))
 bpf_bench := $(patsubst %.c,$(B)/%,$(wildcard tests/bpf/bench_*.c))
 replays   := $(patsubst tests/fuzz/fuzz_%.c,$(B)/tests/fuzz/replay_%,$(wildcard tests/fuzz/fuzz_*.c))
 fuzzers   := $(patsubst tests/fuzz/fuzz_%.c,$(B)/tests/fuzz/fuzz_%,$(wildcard tests/fuzz/fuzz_*.c))
-helpers   := $(patsubst tests/lib/%.c,$(B)/tests/lib/%.so,$(wildcard tests/lib/preload_*.c))
+helpers   := $(patsubst tests/lib/%.c,$(B)/tests/lib/%.so,$(wildcard tests/lib/preload_*.c)) \
+             $(B)/tests/lib/throw
 progs     := $(if $(wildcard user/main.c),$(B)/twinleased) $(if $(ctl_src),$(B)/twinctl) $(tools)
 
 all: $(progs) $(bpf_obj)
@@ -67,7 +68,9 @@ $(replays): $(B)/tests/fuzz/replay_%: $(B)/tests/fuzz/fuzz_%.o $(B)/tests/fuzz/r
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $^ $(LDLIBS) -o $@
 $(fuzzers): $(B)/tests/fuzz/fuzz_%: $(B)/tests/fuzz/fuzz_%.o $(B)/libedge.a $(B)/libcore.a
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -fsanitize=fuzzer $^ $(LDLIBS) -o $@
-$(helpers): $(B)/tests/lib/%.so: tests/lib/%.c Makefile
+$(B)/tests/lib/throw: $(B)/tests/lib/throw.o
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $^ -o $@
+$(filter %.so,$(helpers)): $(B)/tests/lib/%.so: tests/lib/%.c Makefile
 	$(Q)mkdir -p $(@D) && $(CC) $(WARN) -D_GNU_SOURCE -O2 -g -shared -fPIC $< -o $@ -ldl
 
 # --- tests --------------------------------------------------------------------------------------
