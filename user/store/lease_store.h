@@ -16,11 +16,12 @@ struct lease_store_conf {
 	const char *directory; /* must exist; a local file system */
 	uint64_t addresses;    /* configured ones: sizes the map */
 	uint32_t batch_max;    /* records per batch; 0 = 4096 */
+	uint64_t map_min;      /* smallest map; 0 = 1 GiB; less is for tests */
 };
 
 struct lease_store_ops { /* called on the loop thread, from lease_store_dispatch */
 	void *ctx;
-	void (*on_durable)(void *ctx, uint64_t batch); /* this and all earlier batches are on disk */
+	void (*on_durable)(void *ctx, uint64_t batch); /* it and all before it are on disk */
 	void (*on_failed)(void *ctx, uint64_t batch, int err); /* -ENOSPC, -EIO, ... */
 };
 
@@ -29,6 +30,8 @@ struct lease_store_ops { /* called on the loop thread, from lease_store_dispatch
  * Return: 0; -EBUSY another daemon holds it; -EMEDIUMTYPE network or overlay file system;
  * -EPROTO a record version from the future; -EIO, -ENOSPC, -EACCES, ... Each failure leaves one
  * sentence in @err (what, where, how to mend it).
+ * Context: after the last fork, and after capabilities were given up: the writer thread keeps
+ * those of the moment it starts. It blocks all signals.
  */
 int lease_store_open(const struct lease_store_conf *c, const struct lease_store_ops *ops,
 		     struct lease_store **ret, char err[256]);
@@ -40,13 +43,16 @@ void lease_store_close(struct lease_store *st); /* commits what was submitted; N
 uint64_t lease_store_batch(const struct lease_store *st);
 /* False while two batches are on their way and this one is full: hear no more clients. */
 bool lease_store_room(const struct lease_store *st, unsigned records);
-/* Add to the open batch. @client NULL: keep what the record of this address has. */
+/* Add to the open batch. @client NULL: keep what the record of this address has.
+ * Return: 0; -ENOBUFS no room; -EINVAL; or what made the last commit fail. */
 int lease_store_put(struct lease_store *st, const struct lease *l,
 		    const struct lease_client *client);
 int lease_store_put_relation(struct lease_store *st, const char *name, const struct fo_record *r);
 int lease_store_put_meta(struct lease_store *st, const char *key, const void *p, size_t len);
 /* Close the open batch and hand it to the writer. An empty batch is durable as soon as those
- * before it are; it costs no transaction. Returns the batch number closed. */
+ * before it are; it costs no transaction. With two batches on their way it stays open, under the
+ * same number, until dispatch hands it over. Returns its number: when that is durable, all that
+ * was put so far is. 0: the last commit failed, nothing is written until reopened. */
 uint64_t lease_store_submit(struct lease_store *st);
 /* While the writer is at work a batch may stay open, so that it fills (group commit). */
 bool lease_store_idle(const struct lease_store *st);
@@ -54,13 +60,15 @@ bool lease_store_idle(const struct lease_store *st);
 int lease_store_fd(const struct lease_store *st); /* readable: call lease_store_dispatch */
 void lease_store_dispatch(struct lease_store *st);
 
-/* --- reading (loop thread): what is durable ---------------------------------------------------- */
+/* --- reading (loop thread): what is durable --------------------------------------------------- */
 
 int lease_store_get(struct lease_store *st, uint32_t addr, struct lease *ret,
 		    struct lease_client *ret_client); /* -ENOENT, -EBADMSG, -EIO */
 int lease_store_get_relation(struct lease_store *st, const char *name, struct fo_record *ret);
+/* *len: room at @p, then octets written. -ENOBUFS: it is longer. */
 int lease_store_get_meta(struct lease_store *st, const char *key, void *p, size_t *len);
-/* All bindings in address order. cb returns 0 to go on. lease.key is left zero. */
+/* All bindings in address order. cb returns 0 to go on; it may get and put. lease.key is left zero.
+ * Return: 0; what cb returned; -EBADMSG, -EPROTO: a record (stats.bad_addr) failed its check. */
 int lease_store_scan(struct lease_store *st,
 		     int (*cb)(void *ctx, const struct lease *l, const struct lease_client *c),
 		     void *ctx);
@@ -68,7 +76,11 @@ int lease_store_scan(struct lease_store *st,
 struct lease_store_stats {
 	uint64_t commits, records, failed, commit_us_total, commit_us_max;
 	uint64_t map_size, used, disk_free;
+	uint64_t bad_records; /* read, and found damaged or from the future */
+	uint32_t bad_addr;    /* the last of them */
 };
 void lease_store_stats(struct lease_store *st, struct lease_store_stats *ret);
-/* After on_failed: close and open the environment again; the caller then scans. */
+/* After on_failed: close and open the environment again; the caller then scans. Also callable from
+ * on_failed. -EIO when that was the failure: only a new process may trust that disk (decision C2).
+ */
 int lease_store_reopen(struct lease_store *st, char err[256]);

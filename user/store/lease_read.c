@@ -1,0 +1,117 @@
+/*
+ * Reading the store: what is durable, in a read transaction of the loop thread. Nothing that is
+ * returned points into the map. Reads may nest (a scan's callback may get): they see one snapshot.
+ *
+ * A damaged record is named and ends a scan: the server then stays silent about all leases rather
+ * than give away the address of the one that it cannot read.
+ */
+#include <errno.h>
+#include "store/lease_record.h"
+#include "store/lease_store_priv.h"
+
+static void note_bad(struct lease_store *st, uint32_t addr, int r)
+{
+	if (r != -EBADMSG && r != -EPROTO)
+		return;
+	st->bad_records++;
+	st->bad_addr = addr;
+}
+
+int lease_store_get(struct lease_store *st, uint32_t addr, struct lease *ret,
+		    struct lease_client *ret_client)
+{
+	uint8_t octets[4];
+	struct wr w = wr_init(octets, sizeof(octets));
+	MDB_val key = { sizeof(octets), octets }, val;
+	int r = lease_env_read(&st->env);
+
+	if (r < 0)
+		return r;
+	wr_u32(&w, addr);
+	r = err_from_mdb(mdb_get(st->env.reader, st->env.leases, &key, &val));
+	if (r == 0)
+		r = lease_record_decode(val.mv_data, val.mv_size, ret, ret_client);
+	if (r == 0)
+		ret->addr = addr;
+	note_bad(st, addr, r);
+	lease_env_read_end(&st->env);
+	return r;
+}
+
+int lease_store_get_relation(struct lease_store *st, const char *name, struct fo_record *ret)
+{
+	MDB_val key = { strlen(name), (void *)(uintptr_t)name }, val;
+	int r;
+
+	if (!key.mv_size || key.mv_size > LEASE_KEY_MAX)
+		return -EINVAL;
+	r = lease_env_read(&st->env);
+	if (r < 0)
+		return r;
+	r = err_from_mdb(mdb_get(st->env.reader, st->env.relations, &key, &val));
+	if (r == 0)
+		r = fo_record_decode(val.mv_data, val.mv_size, ret);
+	lease_env_read_end(&st->env);
+	return r;
+}
+
+int lease_store_get_meta(struct lease_store *st, const char *key, void *p, size_t *len)
+{
+	int r;
+
+	if (!key[0] || strlen(key) > LEASE_KEY_MAX)
+		return -EINVAL;
+	r = lease_env_read(&st->env);
+	if (r < 0)
+		return r;
+	r = lease_meta_get(st->env.reader, st->env.meta, key, p, len);
+	lease_env_read_end(&st->env);
+	return r;
+}
+
+static int scan_one(struct lease_store *st, const MDB_val *key, const MDB_val *val,
+		    int (*cb)(void *ctx, const struct lease *l, const struct lease_client *c),
+		    void *ctx)
+{
+	struct rd rd = rd_init(key->mv_data, key->mv_size);
+	uint32_t addr = rd_u32(&rd);
+	struct lease_client c;
+	struct lease l;
+	int r = rd.bad || rd.len ? -EBADMSG
+				 : lease_record_decode(val->mv_data, val->mv_size, &l, &c);
+
+	note_bad(st, addr, r);
+	if (r < 0)
+		return r;
+	l.addr = addr;
+	return cb(ctx, &l, &c);
+}
+
+int lease_store_scan(struct lease_store *st,
+		     int (*cb)(void *ctx, const struct lease *l, const struct lease_client *c),
+		     void *ctx)
+{
+	MDB_cursor *cursor;
+	MDB_val key, val;
+	int r = lease_env_read(&st->env);
+
+	if (r < 0)
+		return r;
+	r = err_from_mdb(mdb_cursor_open(st->env.reader, st->env.leases, &cursor));
+	if (r < 0)
+		goto out;
+	r = err_from_mdb(mdb_cursor_get(cursor, &key, &val, MDB_FIRST));
+	while (r == 0) {
+		r = scan_one(st, &key, &val, cb, ctx);
+		if (r == 0)
+			r = err_from_mdb(mdb_cursor_get(cursor, &key, &val, MDB_NEXT));
+		else
+			goto stop; /* so that a callback's -ENOENT is not taken for the end */
+	}
+	r = r == -ENOENT ? 0 : r;
+stop:
+	mdb_cursor_close(cursor);
+out:
+	lease_env_read_end(&st->env);
+	return r;
+}
