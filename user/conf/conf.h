@@ -12,7 +12,7 @@ enum conf_log_format { LOG_TEXT, LOG_JSON, LOG_JOURNAL };
 enum conf_dialect { DIALECT_AUTO, DIALECT_TWINLEASE, DIALECT_ISC };
 
 struct conf_relation {
-	struct fo_conf fo; /* name, role, policy, MCLT, timers */
+	struct fo_conf fo;		   /* name, role, policy, MCLT, timers */
 	struct sockaddr_in local, partner; /* port 647 unless given */
 	enum conf_dialect dialect;
 	uint32_t local_share; /* percent of the buckets; 256 bits are in fo.policy.hba */
@@ -26,7 +26,7 @@ struct conf {
 		unsigned n_interfaces;
 		const char *state_directory;
 		bool authoritative;
-		const char *user; /* NULL: stay who we are */
+		const char *user;    /* NULL: stay who we are */
 		uint32_t identifier; /* host order, 0 none */
 		int log_level;	     /* 0 error, 1 warning, 2 info, 3 debug */
 		enum conf_log_format log_format;

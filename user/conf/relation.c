@@ -1,0 +1,144 @@
+/*
+ * Relationships: raw values -> struct conf_relation, and what cannot be true of them.
+ *
+ * Caller: conf_parse. Spec: failover-12 §5.3 (buckets); decisions A4 (shares), A6 (several
+ * relationships between the same servers), A16 (which buckets are whose).
+ */
+#include <string.h>
+#include "conf/build.h"
+#include "shared/xdp_abi.h"
+
+/* The primary owns buckets 0 .. round(2.56 * percent) - 1. */
+static void share_to_buckets(uint32_t percent, uint8_t hba[32])
+{
+	unsigned n = (256 * percent + 50) / 100;
+
+	memset(hba, 0, 32);
+	for (unsigned b = 0; b < n; b++)
+		hba[b / 8] |= (uint8_t)(1u << b % 8);
+}
+
+static uint32_t buckets_to_share(const uint8_t bits[32])
+{
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < 32; i++)
+		n += (unsigned)__builtin_popcount(bits[i]);
+	return (n * 100 + 128) / 256;
+}
+
+static void fill_buckets(const struct raw_relation *r, struct conf_relation *to)
+{
+	struct fo_policy_conf *p = &to->fo.policy;
+	bool primary = to->fo.primary;
+
+	to->local_share = r->buckets ? buckets_to_share(r->buckets) : r->local_share;
+	if (p->hot_standby)
+		share_to_buckets(p->active_is_primary ? 100 : 0, p->hba);
+	else if (r->buckets)
+		for (unsigned i = 0; i < 32; i++) /* ours in the file, the primary's here */
+			p->hba[i] = primary ? r->buckets[i] : (uint8_t)~r->buckets[i];
+	else
+		share_to_buckets(primary ? r->local_share : 100 - r->local_share, p->hba);
+}
+
+/* How much of the free addresses should be the secondary's, decision A4. */
+static uint32_t secondary_share(const struct raw_relation *r, const struct conf_relation *to)
+{
+	if (!to->fo.policy.hot_standby)
+		return to->fo.primary ? 100 - to->local_share : to->local_share;
+	return to->fo.policy.active_is_primary ? r->standby_reserve : 100 - r->standby_reserve;
+}
+
+static void fill(const struct raw_relation *r, unsigned index, struct conf_relation *to)
+{
+	to->line = r->node->line;
+	to->local = r->local;
+	to->partner = r->partner;
+	to->dialect = (enum conf_dialect)r->dialect;
+	to->fo = (struct fo_conf){
+		.name = r->name,
+		.relation = index,
+		.primary = r->role == 0,
+		.policy = {
+			.hot_standby = r->mode == 1,
+			.active_is_primary = r->active == 0,
+			.secs_threshold = (uint16_t)r->secs_threshold,
+			.hash_identity = (uint8_t)r->hash_identity,
+		},
+		.mclt = r->mclt,
+		.max_unacked = r->max_unacked,
+		.contact_timeout_sec = r->contact_timeout,
+		.auto_partner_down_sec = r->auto_partner_down,
+		.max_clock_skew_sec = r->max_clock_skew,
+		.standby_reserve = r->standby_reserve,
+		.misbalance = r->misbalance,
+		.ownership = r->ownership,
+		.after_outage_hold = r->after_outage == 0,
+	};
+	fill_buckets(r, to);
+	to->fo.share_secondary = secondary_share(r, to);
+}
+
+static bool same_place(const struct sockaddr_in *a, const struct sockaddr_in *b)
+{
+	return a->sin_family && b->sin_family && a->sin_addr.s_addr == b->sin_addr.s_addr &&
+	       a->sin_port == b->sin_port;
+}
+
+static void check(struct conf_ctx *c, const struct raw_relation *r)
+{
+	const struct node *share = node_get(r->node, "local-share");
+	char text[DURATION_TEXT];
+
+	if (same_place(&r->local, &r->partner))
+		conf_error(
+			c, node_or(r->node, "partner"),
+			"partner is the same address as local: write the other server's address");
+	if (r->buckets && !node_is_empty(share))
+		conf_error(c, share, "local-share stands beside buckets: keep one of them");
+	if (r->mode == 1 && (r->buckets || !node_is_empty(share)))
+		conf_warning(
+			c, node_or(r->node, r->buckets ? "buckets" : "local-share"),
+			"%s has no effect in hot-standby: standby-reserve divides the addresses",
+			r->buckets ? "buckets" : "local-share");
+	if (r->auto_partner_down && r->auto_partner_down < r->mclt)
+		conf_warning(c, node_or(r->node, "auto-partner-down"),
+			     "auto-partner-down is shorter than max-client-lead-time (%s): make it "
+			     "longer, or an address may be given twice when both servers live",
+			     r->mclt);
+}
+
+/* The name must tell relationships apart: the partner knows them by nothing else. */
+static void check_name(struct conf_ctx *c, const struct raw_relation *all, unsigned i)
+{
+	for (unsigned k = 0; all[i].name && k < i; k++) {
+		if (!all[k].name || strcmp(all[k].name, all[i].name))
+			continue;
+		conf_error(c, node_or(all[i].node, "name"),
+			   "name %s is taken by the relationship in line %d: choose another",
+			   conf_show(c, all[i].name, strlen(all[i].name)), all[k].node->line);
+		return;
+	}
+}
+
+void build_relations(struct conf_ctx *c, const struct raw_root *raw, struct conf *ret)
+{
+	const struct raw_relation *r = raw->relations.v;
+	struct conf_relation *list;
+	unsigned n = raw->relations.n;
+
+	if (n > TL_MAX_RELATIONS) {
+		conf_error(c, r[TL_MAX_RELATIONS].node, "too many relationships: %d are the most",
+			   TL_MAX_RELATIONS);
+		n = TL_MAX_RELATIONS;
+	}
+	list = arena_array(c->keep, n, sizeof(*list));
+	for (unsigned i = 0; i < n; i++) {
+		check(c, &r[i]);
+		check_name(c, r, i);
+		fill(&r[i], i, &list[i]);
+	}
+	ret->relations = list;
+	ret->n_relations = n;
+}
