@@ -205,7 +205,7 @@ bool pool_is_reserved(const struct pool *p, uint32_t addr)
 {
 	uint32_t id = pool_row_of(p, addr);
 
-	return id && row_is_reserved(&p->rows[id]);
+	return id && p->rows[id].flags & ROW_CONFIGURED;
 }
 
 const struct scope_table *pool_table(const struct pool *p)

@@ -40,7 +40,7 @@ const struct scope *pool_scope(const struct pool *p, uint32_t addr); /* NULL lik
  */
 int pool_apply(struct pool *p, const struct lease *l, uint64_t batch);
 
-/* Is the address kept for one client, by our configuration or by a record's R flag? */
+/* Does our configuration reserve the address for somebody? (A record's R flag is in the lease.) */
 bool pool_is_reserved(const struct pool *p, uint32_t addr);
 
 /* The client's binding in one scope: ACTIVE first, then the latest by cltt; NULL when none. */

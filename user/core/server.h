@@ -19,7 +19,8 @@
 	X(DECLINED, "declined", "DECLINE recorded, address abandoned")                             \
 	X(NAK_WRONG_SUBNET, "nak-wrong-subnet", "the address is not of the client's subnet")       \
 	X(NAK_NOT_YOURS, "nak-not-yours", "the address is held by somebody else")                  \
-	X(NAK_UNKNOWN, "nak-unknown", "authoritative, and the client has no lease here")           \
+	X(NAK_UNKNOWN, "nak-unknown", "the client has no lease on this address")                   \
+	X(NAK_RESERVED, "nak-reserved", "another address is reserved for the client")              \
 	X(NO_SUBNET, "no-subnet", "no scope for giaddr, link or interface")                        \
 	X(NO_ADDRESS, "no-address", "no free address that is ours to give")                        \
 	X(NO_SERVER_ID, "no-server-id", "no address of ours to answer from")                       \
@@ -34,6 +35,7 @@
 	X(NOT_AUTHORITATIVE, "not-authoritative", "would be a NAK, but not authoritative")         \
 	X(OFFER_GONE, "offer-gone", "the offered address went to somebody else meanwhile")         \
 	X(NO_ROOM, "no-room", "the reply does not fit the client's maximum message size")
+/* NO_ROOM is found when the reply is encoded; server_decide never says so. */
 
 enum server_reason {
 #define X(id, name, text) SERVER_##id,

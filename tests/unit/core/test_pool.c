@@ -164,7 +164,7 @@ static void reserved_never_free(void **state)
 	l.flags |= LEASE_RESERVED;
 	pool_apply(p, &l, 0);
 	assert_null(pool_free_first(p, &scopes[0], LEASE_FREE));
-	assert_true(pool_is_reserved(p, l.addr));
+	assert_false(pool_is_reserved(p, l.addr));
 	l.flags = 0;
 	pool_apply(p, &l, 0);
 	assert_int_equal(first(p, &scopes[0], LEASE_FREE), 20);
