@@ -106,7 +106,7 @@ static void check(struct conf_ctx *c, const struct raw_relation *r)
 		conf_warning(c, node_or(r->node, "auto-partner-down"),
 			     "auto-partner-down is shorter than max-client-lead-time (%s): make it "
 			     "longer, or an address may be given twice when both servers live",
-			     r->mclt);
+			     duration_text(r->mclt, text));
 }
 
 /* The name must tell relationships apart: the partner knows them by nothing else. */
