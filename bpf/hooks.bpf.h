@@ -15,6 +15,8 @@
 		bound_;                                                                            \
 	})
 
+#define FILTER_FORGET() asm volatile("" ::: "memory")
+
 struct filter_env {
 	struct xdp_md *xdp;
 	const __u8 *data, *data_end;
@@ -54,6 +56,11 @@ static __always_inline int filter_copy(struct filter_env *env, __u32 off, __u8 *
 	/* n is in 1..2048 already; verifiers up to 6.5 want to see it here */
 	return (int)bpf_xdp_load_bytes(env->xdp, off, dst,
 				       FILTER_BOUND(n - 1, FILTER_MSG_MAX - 1) + 1);
+}
+
+static __always_inline int filter_eight_pads(const __u8 *p)
+{
+	return *(const __u64 *)p == 0;
 }
 
 static __always_inline struct filter_work *filter_scratch(struct filter_env *env)

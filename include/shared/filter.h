@@ -8,10 +8,13 @@
  * Who includes this file provides these hooks before:
  *   FILTER_GLOBAL                     linkage of the functions that a verifier checks on their own
  *   FILTER_BOUND(x, mask)             x & mask, provably, right before an index
+ *   FILTER_FORGET()                   keep no state in registers: what a verifier sees in memory
+ *                                     it does not follow, so that its states merge
  *   struct filter_env                 one frame and its tables
  *   const __u8 *filter_peek(env, off, n)      n <= 20 octets of the frame's head, or NULL
  *   int filter_copy(env, off, dst, n)         0 when n (1..FILTER_MSG_MAX) octets were there
  *   struct filter_work *filter_scratch(env)   room for one message, or NULL
+ *   int filter_eight_pads(p)                  are the eight octets zero?
  *   filter_find_local, filter_find_subnet, filter_find_iface, filter_find_policy, filter_vouched
  *
  * The parser's state lives in struct filter_work, in the kernel a map value: there the verifier
@@ -23,8 +26,8 @@
 
 #define FILTER_MSG_MAX 2048  /* octets of a message; a longer one passes */
 #define FILTER_MSG_SLACK 512 /* one whole option behind any offset */
-#define FILTER_CHUNK 16	     /* options and pads per call of filter_walk */
-#define FILTER_CHUNKS 64     /* 1,024 options and pads; a message with more passes */
+#define FILTER_CHUNK 16	     /* steps per call of filter_walk: an option, or up to eight pads */
+#define FILTER_CHUNKS 64     /* 1,024 steps; a message that takes more passes */
 #define FILTER_SUBOPTIONS 32
 #define FILTER_GO_ON FILTER_REASONS /* no reason found yet */
 
@@ -88,6 +91,7 @@ static inline __u32 filter_addr(const __u8 *p)
 static inline const __u8 *filter_peek(struct filter_env *env, __u32 off, __u32 n);
 static inline int filter_copy(struct filter_env *env, __u32 off, __u8 *dst, __u32 n);
 static inline struct filter_work *filter_scratch(struct filter_env *env);
+static inline int filter_eight_pads(const __u8 *p);
 static inline int filter_find_local(struct filter_env *env, __u32 addr);
 /* Both: 1 and *ret when there is one. */
 static inline int filter_find_subnet(struct filter_env *env, __u32 addr,
@@ -276,35 +280,38 @@ static inline int filter_next_field(struct filter_work *w)
 	return filter_stop(w, FILTER_GO_ON);
 }
 
+/* One step of the walk: a pad, an option, or the end of a field. Returns 0 when w->result holds. */
+static inline int filter_walk_step(struct filter_work *w)
+{
+	__u32 pos = w->pos, next;
+	const __u8 *o;
+
+	if (pos >= w->end)
+		return filter_next_field(w);
+	o = w->msg + FILTER_BOUND(pos, FILTER_MSG_MAX - 1);
+	if (o[0] == DHO_PAD) { /* they come in runs, and a run should cost little */
+		w->pos = pos + (pos + 8 <= w->end && filter_eight_pads(o) ? 8 : 1);
+		return 1;
+	}
+	if (o[0] == DHO_END)
+		return filter_next_field(w);
+	next = pos + 2 + o[1];
+	if (pos + 2 > w->end || next > w->end)
+		return filter_stop(w, REASON_BAD_OPTION);
+	w->pos = next;
+	return filter_option(w, o[0], o + 2, pos + 2, o[1]);
+}
+
 /* One chunk of the walk. Returns 1 when there may be more, 0 when w->result holds. */
 FILTER_GLOBAL int filter_walk(struct filter_work *w)
 {
-	__u32 pos, end;
-
 	if (!w)
 		return 0;
-	pos = w->pos;
-	end = w->end;
 	for (int i = 0; i < FILTER_CHUNK; i++) {
-		const __u8 *o;
-
-		if (pos >= end)
-			return filter_next_field(w);
-		o = w->msg + FILTER_BOUND(pos, FILTER_MSG_MAX - 1);
-		if (o[0] == DHO_PAD) {
-			pos++;
-			continue;
-		}
-		if (o[0] == DHO_END)
-			return filter_next_field(w);
-		if (pos + 2 > end || pos + 2 + o[1] > end)
-			return filter_stop(w, REASON_BAD_OPTION);
-		if (!filter_option(w, o[0], o + 2, pos + 2, o[1]))
+		FILTER_FORGET();
+		if (!filter_walk_step(w))
 			return 0;
-		pos += 2u + o[1];
 	}
-	w->pos = pos;
-	w->end = end;
 	return 1;
 }
 
@@ -398,17 +405,16 @@ static inline enum filter_reason filter_choose(struct filter_env *env, struct fi
 /* loadbal_hash() over the message, in a form that a verifier can follow. */
 FILTER_GLOBAL int filter_hash(struct filter_work *w, __u32 off, __u32 len)
 {
-	__u8 hash = (__u8)len;
+	__u64 hash = FILTER_BOUND(len, 255), last = (__u64)off + len - 1;
 
 	if (!w)
 		return 0;
-	for (__u32 i = 0; i < 255; i++) {
+	for (__u64 i = 0; i < 255; i++) {
 		if (i >= len)
 			break;
-		hash = loadbal_step(hash,
-				    w->msg[FILTER_BOUND(off + len - 1 - i, FILTER_MSG_MAX - 1)]);
+		hash = loadbal_step(hash, w->msg[FILTER_BOUND(last - i, FILTER_MSG_MAX - 1)]);
 	}
-	return hash;
+	return (int)hash;
 }
 
 static inline __u8 filter_bucket(struct filter_work *w, const struct relation_policy *p)

@@ -27,15 +27,11 @@ static const __u8 loadbal_table[256] = {
 	6,   169, 234, 151
 };
 
-/* One octet of the hash. The kernel's verifier must see the index bounded at the very access. */
-static inline __u8 loadbal_step(__u8 hash, __u8 octet)
+/* One octet of the hash; @hash is below 256, and so is what comes back: a verifier sees that too.
+ */
+static inline __u64 loadbal_step(__u64 hash, __u64 octet)
 {
-	__u64 i = hash ^ octet;
-
-#ifdef __bpf__
-	asm volatile("%0 &= 255" : "+r"(i));
-#endif
-	return loadbal_table[i];
+	return loadbal_table[hash ^ octet];
 }
 
 /**
@@ -46,11 +42,11 @@ static inline __u8 loadbal_step(__u8 hash, __u8 octet)
  */
 static inline __u8 loadbal_hash(const __u8 *key, __u32 len)
 {
-	__u8 hash = (__u8)len;
+	__u64 hash = len & 255;
 
 	while (len > 0)
 		hash = loadbal_step(hash, key[--len]);
-	return hash;
+	return (__u8)hash;
 }
 
 /**

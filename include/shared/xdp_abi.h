@@ -114,7 +114,7 @@ _Static_assert(sizeof(struct iface_key) == 8, "no hidden padding");
 	W(X, DIRECT_RELAY_INFO, direct_relay_info, "DISCOVER with relay information, no giaddr")   \
 	W(X, SPLIT_CLIENT_ID, split_client_id, "client identifier in several parts (RFC 3396)")    \
 	W(X, SPLIT_RELAY_INFO, split_relay_info, "relay information in several parts (RFC 3396)")  \
-	W(X, STEP_LIMIT, step_limit, "more options or pads than the kernel walks")                 \
+	W(X, STEP_LIMIT, step_limit, "more options than the kernel walks")                         \
 	W(X, SELECTING, selecting, "REQUEST that names a server")                                  \
 	W(X, RENEWING, renewing, "REQUEST that renews, rebinds or comes after a reboot")           \
 	W(X, DECLINE, decline, "DECLINE")                                                          \

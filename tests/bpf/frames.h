@@ -12,7 +12,7 @@
 struct frame_spec {
 	uint16_t vlan[3];
 	unsigned n_vlans;
-	uint16_t tag; /* ethertype of the tags; 0 is 802.1Q */
+	uint16_t tag;	     /* ethertype of the tags; 0 is 802.1Q */
 	unsigned ip_options; /* words */
 	uint8_t src[4], dst[4];
 	uint16_t sport, dport;

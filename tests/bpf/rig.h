@@ -20,6 +20,7 @@
 
 #include "dp/filter_user.h"
 #include "frames.h"
+#include "shared/loadbal.h"
 #include "twinlease.skel.h"
 
 #define RIG_IFINDEX 1 /* what BPF_PROG_TEST_RUN says: loopback */

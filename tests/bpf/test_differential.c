@@ -1,7 +1,7 @@
 /*
- * 100,000 random and mutated frames give the same reason in the kernel as in the daemon's own filter
- * function. The seed is printed; SEED=n gives the run again, FRAMES=n its length. A part of the
- * frames is handed over in several buffers.
+ * 100,000 random and mutated frames give the same reason in the kernel as in the daemon's own
+ * filter function. The seed is printed; SEED=n gives the run again, FRAMES=n its length. A part of
+ * the frames is handed over in several buffers.
  */
 #include "rig.h"
 
@@ -36,7 +36,9 @@ static void rnd_fill(uint8_t *p, unsigned n)
 
 static uint8_t rnd_code(void)
 {
-	static const uint8_t codes[] = { 0, 255, 12, 43, 50, 51, 52, 53, 54, 55, 57, 60, 61, 82, 118 };
+	static const uint8_t codes[] = {
+		0, 255, 12, 43, 50, 51, 52, 53, 54, 55, 57, 60, 61, 82, 118
+	};
 
 	return codes[rnd(sizeof(codes))];
 }
@@ -56,7 +58,7 @@ static void add_relay_info(struct frame_spec *s)
 		v[n++] = 19;
 		v[n++] = 0;
 	}
-	if (one_in(10))
+	if (one_in(20))
 		rnd_fill(v, n);
 	frame_option(s, DHO_RELAY_AGENT, v, (uint8_t)n);
 }
@@ -84,6 +86,8 @@ static void add_option(struct frame_spec *s)
 		break;
 	case 5:
 		frame_fill(s, 0, rnd(one_in(8) ? 900 : 40));
+		for (unsigned n = one_in(10) ? rnd(540) : 0; n > 0; n--)
+			frame_raw(s, "\0\53\0", 3); /* many steps */
 		break;
 	case 6:
 		frame_option(s, DHO_SERVER_ID, v, 4);
@@ -98,7 +102,9 @@ static void fill_field(uint8_t *p, unsigned n)
 {
 	unsigned at = 0;
 
-	if (one_in(3))
+	if (one_in(2))
+		return;
+	if (one_in(6))
 		rnd_fill(p, n);
 	while (at + 12 < n && !one_in(4)) {
 		p[at] = rnd_code();
@@ -112,24 +118,26 @@ static void fill_field(uint8_t *p, unsigned n)
 static struct frame_spec rnd_spec(void)
 {
 	uint8_t type = one_in(6) ? (uint8_t)rnd(12) : DHCPDISCOVER;
-	struct frame_spec s = one_in(2) ? frame_direct(type) : frame_relayed(type, (uint8_t)rnd(11));
+	struct frame_spec s =
+		one_in(2) ? frame_direct(type) : frame_relayed(type, (uint8_t)rnd(11));
 
 	rnd_fill(s.mac, 6);
-	s.secs = (uint16_t)(one_in(3) ? rnd64() : rnd(8) << (one_in(4) ? 8 : 0));
+	s.secs = (uint16_t)(one_in(6) ? rnd64() : rnd(4) << (one_in(4) ? 8 : 0));
 	s.ip_options = one_in(4) ? rnd(11) : 0;
 	s.n_vlans = one_in(3) ? rnd(4) : 0;
 	s.vlan[0] = (uint16_t)(one_in(3) ? rnd64() : 4 + rnd(5));
 	s.tag = one_in(2) ? 0x88a8 : 0;
-	s.giaddr[3] = (uint8_t)rnd64();
+	if (s.giaddr[0])
+		s.giaddr[3] = (uint8_t)rnd64();
 	if (one_in(8))
 		s.dst[3] = (uint8_t)rnd(4);
 	if (one_in(8))
 		s.hlen = (uint8_t)rnd(18);
-	if (one_in(30))
+	if (one_in(60))
 		rnd_fill(s.giaddr, 4);
 	fill_field(s.file, sizeof(s.file));
 	fill_field(s.sname, sizeof(s.sname));
-	for (unsigned n = rnd(6); n > 0 && s.n_opt < 1500; n--)
+	for (unsigned n = rnd(5); n > 0 && s.n_opt < 700; n--)
 		add_option(&s);
 	if (!one_in(3))
 		frame_end(&s);
@@ -203,7 +211,7 @@ static int one_frame(unsigned i, struct filter_tables *t, unsigned met[FILTER_RE
 	int action, kernel;
 
 	frame_build(&s, &f);
-	for (unsigned n = rnd(4); n > 0; n--)
+	for (unsigned n = one_in(2) ? rnd(4) : 0; n > 0; n--)
 		mutate(&f);
 	memcpy(before, after, sizeof(before));
 	action = rig_run_opts(rig.prog, f.b, f.len, in_parts(&f, &ctx), 1, NULL);

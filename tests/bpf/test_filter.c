@@ -71,8 +71,7 @@ SPEC(cid_in_sname, s.mac[5] = 2; frame_option(&s, 52, "\2", 1);
      memcpy(s.sname, OCTETS(0, 0, 61, 7, 1, 2, 0, 0, 0, 0, 7)))
 SPEC(cid_in_both, frame_option(&s, 52, "\3", 1); frame_end(&s);
      memcpy(s.file, OCTETS(61, 1, 1, 255)); memcpy(s.sname, OCTETS(61, 1, 2)))
-SPEC(cid_behind_end, s.mac[5] = 2; frame_end(&s);
-     frame_option(&s, 61, OCTETS(1, 2, 0, 0, 0, 0, 7)))
+SPEC(cid_behind_end, s.mac[5] = 2; frame_end(&s); frame_option(&s, 61, OCTETS(1, 2, 0, 0, 0, 0, 7)))
 SPEC(overload_in_file, s.mac[5] = 2; frame_option(&s, 52, "\1", 1);
      memcpy(s.file, OCTETS(52, 1, 2, 255)); memcpy(s.sname, OCTETS(61, 200)))
 SPEC(overload_0, frame_option(&s, 52, "\0", 1))
@@ -92,13 +91,25 @@ SPEC(server_id, frame_option(&s, 54, "abcd", 4))
 
 /* --- steps --- */
 SPEC(pads_900, frame_fill(&s, 0, 900); frame_option(&s, 12, "x", 1))
-SPEC(steps_1023, frame_fill(&s, 0, 1022)) /* type and pads: the end of the field is no step */
-SPEC(steps_1024, frame_fill(&s, 0, 1023); frame_end(&s))
-SPEC(message_2048, frame_option(&s, 12, "x", 1);
-     for (int i = 0; i < 7; i++) frame_option(&s, 43, s.opt, 255); /* 1805 with the first six */
-     frame_fill(&s, 0, 2048 - DHCP_OPTIONS_OFF - s.n_opt))
-SPEC(message_2049, for (int i = 0; i < 7; i++) frame_option(&s, 43, s.opt, 255);
-     frame_fill(&s, 0, 2048 + 1 - DHCP_OPTIONS_OFF - s.n_opt))
+SPEC(pads_and_option, frame_fill(&s, 0, 7); frame_option(&s, 12, "", 0); frame_fill(&s, 0, 9))
+/* a pad and an empty option are two steps, the message type before them is one */
+static void fill_steps(struct frame_spec *s, unsigned pairs)
+{
+	while (pairs-- > 0)
+		frame_raw(s, OCTETS(0, 43, 0));
+}
+SPEC(steps_1023, fill_steps(&s, 511)) /* the last step finds the end */
+SPEC(steps_1024, fill_steps(&s, 511); frame_option(&s, 43, "", 0))
+static void fill_message(struct frame_spec *s, unsigned octets)
+{
+	static const uint8_t vendor[255];
+
+	for (int i = 0; i < 6; i++)
+		frame_option(s, 43, vendor, sizeof(vendor));
+	frame_fill(s, 0, octets - DHCP_OPTIONS_OFF - s->n_opt);
+}
+SPEC(message_2048, fill_message(&s, 2048))
+SPEC(message_2049, fill_message(&s, 2049))
 
 /* --- relays: 10.1.0.0/16 is relationship 0, 10.1.2.0/24 relationship 1 --- */
 #define RELAYED(name, octet, ...) SPEC(name, s = frame_relayed(DHCPDISCOVER, octet); __VA_ARGS__)
@@ -224,8 +235,9 @@ static const struct filter_case cases[] = {
 	{ "server identifier in a DISCOVER", server_id, NULL, REASON_PARTNERS },
 
 	{ "900 pads", pads_900, NULL, REASON_PARTNERS },
+	{ "pads around an option", pads_and_option, NULL, REASON_PARTNERS },
 	{ "1,023 steps", steps_1023, NULL, REASON_PARTNERS },
-	{ "1,024 steps and an end", steps_1024, NULL, REASON_STEP_LIMIT },
+	{ "1,024 steps", steps_1024, NULL, REASON_STEP_LIMIT },
 	{ "message of 2,048 octets", message_2048, NULL, REASON_PARTNERS },
 	{ "message of 2,049 octets", message_2049, NULL, REASON_TOO_LONG },
 
@@ -466,7 +478,8 @@ static void test_vectors(void **state)
 
 		if (line[0] == '#' || !tab)
 			continue;
-		while (n < sizeof(key) && line + 2 * n < tab && sscanf(line + 2 * n, "%2x", &octet) == 1)
+		while (n < sizeof(key) && line + 2 * n < tab &&
+		       sscanf(line + 2 * n, "%2x", &octet) == 1)
 			key[n++] = (uint8_t)octet;
 		check_vector(key, n, (unsigned)atoi(tab + 1));
 		rows++;
@@ -501,7 +514,9 @@ static void test_relays(void **state)
 	static const struct {
 		uint16_t secs;
 		uint8_t mac;
-	} t[] = { { 0, 1 }, { 0, 2 }, { 1, 2 }, { 3, 2 }, { 4, 2 }, { 7, 1 }, { 8, 1 }, { 500, 1 } };
+	} t[] = {
+		{ 0, 1 }, { 0, 2 }, { 1, 2 }, { 3, 2 }, { 4, 2 }, { 7, 1 }, { 8, 1 }, { 500, 1 }
+	};
 	struct relay_key known = { { 10, 1, 77, 1 } }, unknown = { { 11, 1, 77, 1 } };
 	struct frame_spec s = frame_relayed(DHCPDISCOVER, 77);
 	int fd = bpf_map__fd(rig.skel->maps.tl_relay);

@@ -7,6 +7,7 @@
 
 #define FILTER_GLOBAL static
 #define FILTER_BOUND(x, mask) ((x) & (mask))
+#define FILTER_FORGET() ((void)0)
 
 struct filter_work;
 struct filter_env {
@@ -30,6 +31,14 @@ static inline int filter_copy(struct filter_env *env, __u32 off, __u8 *dst, __u3
 		return -1;
 	memcpy(dst, env->frame + off, n);
 	return 0;
+}
+
+static inline int filter_eight_pads(const __u8 *p)
+{
+	uint64_t v;
+
+	memcpy(&v, p, 8);
+	return v == 0;
 }
 
 static inline struct filter_work *filter_scratch(struct filter_env *env)
