@@ -132,13 +132,13 @@ pair_quiet() {
 # Active leases as "address hardware-address ends", one per line, sorted.
 leases_of() {
 	ctl "$1" lease list --json |
-		jq -r '(.leases? // .)[] | select(.state == "active") |
+		jq -r '.[] | select(.state == "active") |
 			[.address, (."hardware-address" // "-"), .ends] | @tsv' | sort
 }
 # All leases with history in the fields that both servers must agree on.
 leases_common() {
 	ctl "$1" lease list --json |
-		jq -r '(.leases? // .)[] | [.address, .state, (."client-id" // "-"), (."hardware-address" // "-"), .ends] | @tsv' | sort
+		jq -r '.[] | [.address, .state, (."client-id" // "-"), (."hardware-address" // "-"), .ends] | @tsv' | sort
 }
 leases_equal() { cmp -s <(leases_common 1) <(leases_common 2); }
 
