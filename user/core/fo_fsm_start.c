@@ -78,12 +78,8 @@ struct fo_step fsm_leave_linked(const struct fo_end *cur, const struct fo_in *in
 	seen.peer_state = e.peer;
 	seen.peer_stos = e.peer_stos;
 	s = fsm_sees(&e, &seen);
-	if (s.next.state == e.state) {
-		uint32_t todo = s.todo;
-
+	if (s.next.state == e.state) /* it stays there, which still is an entry */
 		s = fsm_go(&e, &seen, (enum fo_state)e.state, s.why);
-		s.todo |= todo;
-	}
 	if (s.next.state == FO_RECOVER) /* nothing was promised in between */
 		s.next.last_operational = cur->last_operational;
 	return s;
