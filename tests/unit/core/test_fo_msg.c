@@ -634,6 +634,18 @@ static void binding_strange(void **state)
 	assert_int_equal(got.has, 1u << 2 | 1u << 29);
 	assert_false(got.has_serial);
 	assert_int_equal(got.run, 0);
+
+	r = raw_msg(FO_BNDUPD); /* sub-options of another length are not read */
+	raw_opt(&r, FO_OPT_ASSIGNED_ADDRESS, 4);
+	add(&r, FO_OPT_VENDOR_SPECIFIC, 2);
+	add(&r, 17, 2);
+	raw_opt(&r, FO_VENDOR_SERIAL, 4);
+	raw_opt(&r, FO_VENDOR_RUN_LENGTH, 5);
+	assert_int_equal(verdict(&r, &m), FO_OK);
+	cursor = 0;
+	assert_true(fo_msg_next_binding(&m, &cursor, &got));
+	assert_false(got.has_serial);
+	assert_int_equal(got.run, 0);
 }
 
 static void ack_groups(void **state)
