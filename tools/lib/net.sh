@@ -45,12 +45,28 @@ net_bpffs() { net_mount bpf "$NET_TMP/bpf"; }
 net_down() {
 	local status=$? ns m
 	trap - EXIT
-	[ -z "${NET_KEEP:-}" ] || exit "$status"
+	if [ -n "${NET_KEEP:-}" ]; then
+		net_leave
+		exit "$status"
+	fi
 	net_kill_all
 	for ns in "${NET_NAMESPACES[@]}"; do ip netns del "$ns" 2>/dev/null; done
 	for m in "${NET_MOUNTS[@]}"; do umount "$m" 2>/dev/null || umount -l "$m" 2>/dev/null; done
 	rm -rf "$NET_TMP"
 	exit "$status"
+}
+
+# Everything stays; what removes it is written down.
+net_leave() {
+	{
+		echo '#!/bin/sh'
+		echo "kill -CONT ${NET_PID[*]} 2>/dev/null; kill ${NET_PID[*]} 2>/dev/null; sleep 1"
+		echo "kill -9 ${NET_PID[*]} 2>/dev/null"
+		for ns in "${NET_NAMESPACES[@]}"; do echo "ip netns del $ns"; done
+		for m in "${NET_MOUNTS[@]}"; do echo "umount -l $m"; done
+		echo "rm -rf $NET_TMP"
+	} >"$NET_TMP/stop"
+	chmod +x "$NET_TMP/stop"
 }
 
 net_kill_all() {

@@ -19,7 +19,7 @@ server_conf() { echo "$NET_TMP/s$1/twinlease.yaml"; }
 server_api() { echo "unix:$NET_TMP/s$1/api.sock"; }
 
 # An empty line would be an empty key: print only what is there.
-indented() { [ -z "$2" ] || sed "s/^/$1/" <<<"$2"; }
+indented() { [ -z "$2" ] || printf "%s\n" "$1${2//$'\n'/$'\n'$1}"; }
 
 conf_head() { # SERVER
 	mkdir -p "$(server_dir "$1")/state"
@@ -62,7 +62,7 @@ conf_scopes() { # [RELATIONSHIP]
 	[ -z "${1:-}" ] || line="    relationship: $1"
 	cat <<E
 scopes:
-  - subnet: 10.64.0.0/12
+  - subnet: 10.64.0.0/13
     name: load
 $line
     ranges: [$POOL_LOAD]
