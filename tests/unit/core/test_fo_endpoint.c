@@ -1,0 +1,1123 @@
+/*
+ * fo_endpoint: two endpoints over memory, from the first start to the return of a lost one.
+ * failover-behaviour §3 to §9; decisions A. FO_TRACE=1 prints events, FO_WIRE=1 messages.
+ */
+#include "fo_world.h"
+
+#define P (&w->n[0])
+#define S (&w->n[1])
+
+static struct world *new_world(unsigned scopes)
+{
+	struct world *w = malloc(sizeof(*w));
+
+	assert_non_null(w);
+	world_init(w, scopes);
+	return w;
+}
+
+static struct world *normal_pair(void)
+{
+	struct world *w = new_world(2);
+
+	start_both(w);
+	assert_true(settle(w, FO_NORMAL, FO_NORMAL, 10));
+	return w;
+}
+
+/* --- first start, leases ------------------------------------------------------------------------
+ */
+
+static void test_first_start(void **state)
+{
+	static const uint8_t path[] = { FO_STARTUP, FO_RECOVER };
+	struct world *w = new_world(3);
+
+	(void)state;
+	start_both(w);
+	assert_true(settle(w, FO_NORMAL, FO_NORMAL, 10));
+	assert_true(w->us < 3 * SEC); /* RECOVER-WAIT is 0 for a new pair, and shares go quickly */
+	assert_memory_equal(P->trace, path, sizeof(path));
+	for (unsigned i = 0; i < 3; i++) {
+		assert_int_equal(count_state(P, i, LEASE_BACKUP), range_size[i] / 2);
+		assert_int_equal(count_state(S, i, LEASE_BACKUP), range_size[i] / 2);
+	}
+	assert_same(w, 0);
+	assert_true(P->multi > 10); /* several bindings per message */
+	assert_int_equal(P->max_in_flight, 10);
+	assert_true(fo_any(P->disk.rec.incarnation, 16));
+	assert_true(fo_any(S->disk.rec.incarnation, 16));
+	world_done(w);
+}
+
+static void test_leases_replicate(void **state)
+{
+	struct world *w = normal_pair();
+	uint32_t first[N_CLIENTS];
+
+	(void)state;
+	for (unsigned c = 1; c < 20; c++)
+		assert_int_equal(request(P, c, false) + request(S, c, false), 1); /* its bucket's */
+	run(w, 1);
+	assert_int_equal(count_state(P, 0, LEASE_ACTIVE), 19);
+	assert_int_equal(dirty(P) + dirty(S), 0);
+	assert_same(w, 0);
+	for (unsigned c = 1; c < 20; c++) {
+		first[c] = w->promise[w->client_addr[c] - FIRST].until;
+		assert_int_equal(first[c] - BASE - w->us / SEC, 30 - 1); /* MCLT */
+	}
+	run(w, 14);
+	for (unsigned c = 1; c < 20; c++) /* at the server that did not grant it */
+		assert_true(request(c % 2 ? P : S, c, false));
+	run(w, 1);
+	assert_same(w, 0);
+	for (unsigned c = 1; c < 20; c++)
+		assert_true(w->promise[w->client_addr[c] - FIRST].until - first[c] > 500);
+	world_done(w);
+}
+
+static void test_release_and_expiry(void **state)
+{
+	struct world *w = normal_pair();
+	uint32_t addr;
+
+	(void)state;
+	assert_true(request(P, 1, true) && request(S, 2, true) && request(P, 3, true));
+	run(w, 1);
+	addr = w->client_addr[1] - FIRST;
+	release(S, 1); /* the server that did not grant it */
+	run(w, 1);
+	assert_int_equal(P->disk.l[addr].state, LEASE_FREE);
+	assert_int_equal(S->disk.l[addr].state, LEASE_FREE);
+	assert_int_equal(P->disk.l[addr].rcvd_pet | P->disk.l[addr].acked_pet, 0);
+	run(w, 40); /* the others run out; the secondary's own, too, by the primary (§4.2) */
+	assert_int_equal(count_state(P, 0, LEASE_ACTIVE), 0);
+	assert_int_equal(count_state(P, 0, LEASE_EXPIRED), 0);
+	assert_int_equal(count_state(S, 0, LEASE_EXPIRED), 0);
+	assert_same(w, 0);
+	world_done(w);
+}
+
+static void test_same_second(void **state) /* T000-3 */
+{
+	struct world *w = normal_pair();
+	uint32_t addr;
+
+	(void)state;
+	assert_true(request(P, 1, true));
+	run(w, 1);
+	addr = w->client_addr[1] - FIRST;
+	assert_true(request(P, 1, true));
+	release(P, 1);
+	run(w, 1);
+	assert_int_equal(P->disk.l[addr].state, LEASE_FREE);
+	assert_same(w, 0);
+	assert_int_equal(P->ep->count.updates_rejected_by_partner, 0);
+	world_done(w);
+}
+
+static void test_both_renew_at_once(void **state)
+{
+	struct world *w = normal_pair();
+
+	(void)state;
+	assert_true(request(P, 1, true));
+	run(w, 1);
+	for (unsigned i = 0; i < 20; i++) { /* a broadcast REBINDING: both answer */
+		assert_true(request(P, 1, true));
+		w->us += 1500 * (i % 3);
+		assert_true(request(S, 1, true));
+		run(w, 3.7);
+		assert_same(w, 0);
+		assert_int_equal(dirty(P) + dirty(S), 0);
+	}
+	world_done(w);
+}
+
+/* --- interruption -------------------------------------------------------------------------------
+ */
+
+static void test_interrupted(void **state)
+{
+	struct world *w = normal_pair();
+	unsigned asked;
+
+	(void)state;
+	for (unsigned c = 1; c < 9; c++)
+		assert_true(request(c % 2 ? P : S, c, true));
+	run(w, 2);
+	asked = (unsigned)(P->ep->count.sent[FO_UPDREQ] + P->ep->count.sent[FO_UPDREQALL]);
+	w->partition = true; /* the cable is cut: silence */
+	run(w, 2);
+	assert_int_equal(state_of(P), FO_NORMAL);
+	run(w, 2.2);
+	assert_int_equal(state_of(P), FO_COMM_INT);
+	assert_int_equal(state_of(S), FO_COMM_INT);
+	assert_int_equal(P->view.policy.serve, SERVE_ALL);
+	for (unsigned c = 1; c < 18; c++) /* renewals of all, and new ones of any bucket */
+		assert_true(request(c % 2 ? S : P, c, false));
+	run(w, 5);
+	assert_true(dirty(P) && dirty(S));
+	w->partition = false;
+	assert_true(settle(w, FO_NORMAL, FO_NORMAL, 4));
+	assert_same(w, 0);
+	assert_int_equal(count_state(P, 0, LEASE_ACTIVE), 17);
+	assert_int_equal(P->ep->count.sent[FO_UPDREQ] + P->ep->count.sent[FO_UPDREQALL], asked);
+	world_done(w);
+}
+
+static void test_link_lost_with_updates_in_flight(void **state)
+{
+	struct world *w = normal_pair();
+
+	(void)state;
+	for (unsigned k = 0; k < 12; k++) {
+		for (unsigned c = 1; c < 9; c++)
+			(void)request((c + k) % 2 ? P : S, c, true);
+		run(w, 0.0005 * k); /* before the commit, on the wire, stored, acknowledged ... */
+		drop_link(w, NULL, FO_CLOSE_PEER);
+		assert_int_equal(P->ep->n_flights | S->ep->n_flights, 0);
+		assert_int_equal(state_of(P), FO_COMM_INT);
+		assert_true(settle(w, FO_NORMAL, FO_NORMAL, 4));
+		assert_same(w, 0);
+	}
+	world_done(w);
+}
+
+/* Killed at any moment, and back: NORMAL by the updates alone, nothing promised is lost. */
+static void killed(unsigned who, bool fin)
+{
+	for (unsigned k = 0; k < 14; k++) {
+		struct world *w = normal_pair();
+		struct node *n = &w->n[who], *o = &w->n[!who];
+
+		for (unsigned c = 1; c < 9; c++)
+			(void)request(c % 2 ? P : S, c, true);
+		run(w, 0.0007 * k);
+		crash(n, fin);
+		run(w, fin ? 0.1 : 3.5);
+		assert_int_equal(state_of(o), FO_COMM_INT);
+		for (unsigned c = 1; c < 12; c++)
+			(void)request(o, c, true);
+		run(w, 1);
+		w->partition = false;
+		boot(n);
+		assert_true(settle(w, FO_NORMAL, FO_NORMAL, 8));
+		assert_same(w, 0);
+		assert_true(count_state(P, 0, LEASE_ACTIVE) >= 8);
+		assert_int_equal(n->ep->count.sent[FO_UPDREQ] + n->ep->count.sent[FO_UPDREQALL], 0);
+		world_done(w);
+	}
+}
+
+static void test_primary_killed(void **state)
+{
+	(void)state;
+	killed(0, true);
+	killed(0, false);
+}
+
+static void test_secondary_killed(void **state)
+{
+	(void)state;
+	killed(1, true);
+	killed(1, false);
+}
+
+static void test_start_alone(void **state)
+{
+	struct world *w = normal_pair();
+
+	(void)state;
+	crash(S, true);
+	crash(P, true);
+	boot(P);
+	run(w, 4.9);
+	assert_int_equal(state_of(P), FO_STARTUP);
+	assert_int_equal(P->view.policy.serve, SERVE_NONE);
+	run(w, 0.2);
+	assert_int_equal(state_of(P), FO_COMM_INT);
+	assert_int_equal(P->view.policy.serve, SERVE_ALL);
+	assert_true(request(P, 1, false));
+	boot(S);
+	assert_true(settle(w, FO_NORMAL, FO_NORMAL, 4));
+	assert_same(w, 0);
+	world_done(w);
+}
+
+static void test_hold_after_long_absence(void **state) /* A8, P23 */
+{
+	struct fo_status st;
+	struct world *w = normal_pair();
+
+	(void)state;
+	P->conf.after_outage_hold = true;
+	crash(S, true);
+	crash(P, true);
+	w->us += 60 * SEC; /* beyond MCLT */
+	boot(P);
+	run(w, 6);
+	assert_int_equal(state_of(P), FO_COMM_INT);
+	assert_true(P->view.hold && !P->view.serve_new && P->view.serve_renew);
+	fo_endpoint_status(P->ep, &st);
+	assert_non_null(strstr(st.next, "held back"));
+	assert_int_equal(st.next_at, BASE + w->us / SEC - 6 + 30);
+	run(w, 23);
+	assert_true(P->view.hold);
+	run(w, 2);
+	assert_false(P->view.hold);
+	assert_true(P->view.serve_new);
+	world_done(w);
+}
+
+static void test_hold_ends_by_contact_not_by_signs(void **state)
+{
+	struct world *w = normal_pair();
+	struct now now;
+
+	(void)state;
+	P->conf.after_outage_hold = true;
+	crash(S, true);
+	crash(P, true);
+	w->us += 60 * SEC;
+	boot(P);
+	run(w, 6);
+	now = now_of(P);
+	fo_endpoint_partner_sign(P->ep, &now);
+	run(w, 40);
+	assert_true(P->view.hold);
+	boot(S);
+	assert_true(settle(w, FO_NORMAL, FO_NORMAL, 8));
+	assert_false(P->view.hold);
+	world_done(w);
+}
+
+/* --- PARTNER-DOWN and the return ----------------------------------------------------------------
+ */
+
+static const char *operate(struct node *n, enum fo_event ev, uint32_t since)
+{
+	const char *why;
+
+	TURN(n, now);
+	why = fo_endpoint_operate(n->ep, ev, since, &now);
+	turn_end(n);
+	return why;
+}
+
+static void partner_down(unsigned who)
+{
+	struct world *w = normal_pair();
+	struct node *dead = &w->n[who], *n = &w->n[!who];
+	uint32_t a2, t0;
+
+	for (unsigned c = 1; c < 5; c++)
+		assert_true(request(c % 2 ? P : S, c, true));
+	run(w, 1);
+	assert_non_null(operate(n, FO_EV_OP_PARTNER_DOWN, 0)); /* refused while linked */
+	crash(dead, true);
+	run(w, 1);
+	assert_null(operate(n, FO_EV_OP_PARTNER_DOWN, 0));
+	run(w, 0.1);
+	assert_int_equal(state_of(n), FO_PARTNER_DOWN);
+	t0 = n->disk.rec.end.stos;
+	assert_true(n->view.partner_down);
+	assert_int_equal(n->view.partner_pool_from, t0 + 30);
+	assert_true(request(n, 4, false));
+	a2 = w->client_addr[2] - FIRST;
+	release(n, 2);
+	run(w, 0.1);
+	/* its own free addresses at once, the partner's after MCLT, a released one after all that
+	 * anybody may have promised for it (§6.4) */
+	w->check_promises = true;
+	for (unsigned c = 10; c < 16; c++)
+		assert_true(request(n, c, false));
+	run(w, 29);
+	assert_int_equal(n->disk.l[a2].state, LEASE_RELEASED);
+	run(w, 31 + 560);
+	assert_int_equal(n->disk.l[a2].state, LEASE_RELEASED);
+	run(w, 40); /* PET 600 + 15, MCLT 30 */
+	assert_int_equal(n->disk.l[a2].state, LEASE_FREE);
+	assert_true(request(n, 4, false));
+	run(w, 1);
+	/* the dead one returns: RECOVER, UPDREQ, at once RECOVER-DONE (long away), NORMAL */
+	dead->n_trace = 0;
+	w->us += 5 * SEC;
+	boot(dead);
+	assert_true(settle(w, FO_NORMAL, FO_NORMAL, 6));
+	assert_int_equal(dead->ep->count.sent[FO_UPDREQ], 1);
+	assert_int_equal(dead->ep->count.sent[FO_UPDREQALL], 0);
+	assert_int_equal(dead->trace[1], FO_RECOVER);
+	assert_int_equal(dead->trace[dead->n_trace - 1], FO_NORMAL);
+	assert_same(w, 0);
+	world_done(w);
+}
+
+static void test_partner_down(void **state)
+{
+	(void)state;
+	partner_down(0);
+	partner_down(1);
+}
+
+static void test_partner_down_uses_everything(void **state)
+{
+	struct world *w = normal_pair();
+
+	(void)state;
+	crash(S, true);
+	run(w, 1);
+	assert_null(operate(P, FO_EV_OP_PARTNER_DOWN, 0));
+	for (unsigned c = 1; c < N_CLIENTS; c++)
+		(void)request(P, c, false);
+	run(w, 1);
+	P->w->lease_time = 1000;
+	assert_true(count_state(P, 0, LEASE_BACKUP) == 32);
+	assert_int_equal(P->view.partner_pool_from, P->disk.rec.end.stos + 30);
+	run(w, 31);
+	for (uint32_t a = w->ranges[0].first; a <= w->ranges[0].last; a++) {
+		const struct lease *l = pool_get(P->pool, a);
+
+		if (lease_is_free(l))
+			assert_true(binding_may_allocate(&P->view, l, now_of(P).wall));
+	}
+	world_done(w);
+}
+
+static void test_return_within_mclt_waits(void **state)
+{
+	struct world *w = normal_pair();
+	int64_t died;
+
+	(void)state;
+	assert_true(request(S, 1, true));
+	run(w, 12);
+	died = w->us;
+	crash(S, true);
+	run(w, 1);
+	assert_null(operate(P, FO_EV_OP_PARTNER_DOWN, 0));
+	run(w, 1);
+	boot(S);
+	run(w, 3);
+	assert_int_equal(state_of(S), FO_RECOVER_WAIT);
+	assert_int_equal(state_of(P), FO_PARTNER_DOWN);
+	assert_true(settle(w, FO_NORMAL, FO_NORMAL, 40));
+	/* MCLT after it was last at work; that is noted every 10 s */
+	assert_true(w->us >= died + 19 * SEC && w->us <= died + 32 * SEC);
+	assert_same(w, 0);
+	world_done(w);
+}
+
+static void lost_store(unsigned who)
+{
+	struct world *w = normal_pair();
+	struct node *n = &w->n[who];
+
+	for (unsigned c = 1; c < 9; c++)
+		assert_true(request(c % 2 ? P : S, c, true));
+	run(w, 1);
+	for (unsigned c = 1; c < 9; c++)
+		assert_true(request(c % 2 ? P : S, c, true));
+	run(w, 1);
+	crash(n, true);
+	lose_disk(n);
+	run(w, 2);
+	n->n_trace = 0;
+	boot(n);
+	run(w, 4);
+	assert_int_equal(state_of(n), FO_RECOVER_WAIT);
+	assert_int_equal(n->ep->count.sent[FO_UPDREQALL], 1);
+	assert_int_equal(count_state(n, 0, LEASE_ACTIVE), 8);
+	run(w, 22); /* MCLT from its start */
+	assert_int_equal(state_of(n), FO_RECOVER_WAIT);
+	assert_true(settle(w, FO_NORMAL, FO_NORMAL, 8));
+	assert_same(w, 0);
+	assert_false(n->disk.rec.end.lost_storage);
+	world_done(w);
+}
+
+static void test_lost_store(void **state)
+{
+	(void)state;
+	lost_store(0);
+	lost_store(1);
+}
+
+/* An older copy of the storage is put back: the partner remembers later starts (A7). */
+static void restored_store(unsigned who)
+{
+	struct world *w = normal_pair();
+	struct node *n = &w->n[who];
+	struct disk *copy = malloc(sizeof(*copy));
+
+	assert_non_null(copy);
+	assert_true(request(n, 1, true));
+	run(w, 1);
+	*copy = n->disk;
+	crash(n, true); /* a further start, which the copy does not know of */
+	boot(n);
+	assert_true(settle(w, FO_NORMAL, FO_NORMAL, 8));
+	crash(n, true);
+	boot(n);
+	assert_true(settle(w, FO_NORMAL, FO_NORMAL, 8));
+	for (unsigned c = 2; c < 9; c++)
+		assert_true(request(n, c, true));
+	run(w, 1);
+	crash(n, true);
+	n->disk = *copy;
+	boot(n);
+	run(w, 5);
+	assert_int_equal(state_of(n), FO_RECOVER_WAIT);
+	assert_int_equal(n->ep->count.sent[FO_UPDREQALL], 1);
+	assert_int_equal(count_state(n, 0, LEASE_ACTIVE), 8);
+	assert_true(settle(w, FO_NORMAL, FO_NORMAL, 40));
+	assert_same(w, 0);
+	crash(n, true); /* and that was it */
+	boot(n);
+	assert_true(settle(w, FO_NORMAL, FO_NORMAL, 8));
+	free(copy);
+	world_done(w);
+}
+
+static void test_restored_store(void **state)
+{
+	(void)state;
+	restored_store(0);
+	restored_store(1);
+}
+
+static void test_both_in_partner_down(void **state)
+{
+	struct world *w = normal_pair();
+
+	(void)state;
+	w->check_promises = false; /* not claimed here (A12) */
+	for (unsigned c = 1; c < 5; c++)
+		assert_true(request(P, c, true));
+	run(w, 1);
+	w->partition = true;
+	run(w, 4);
+	assert_null(operate(P, FO_EV_OP_PARTNER_DOWN, 0));
+	assert_null(operate(S, FO_EV_OP_PARTNER_DOWN, 0));
+	run(w, 35);
+	for (unsigned c = 1; c < 20; c++)
+		(void)request(c % 2 ? P : S, c, true);
+	for (unsigned c = 8; c < 20; c++) /* the same addresses for others */
+		(void)request(c % 2 ? S : P, c, true);
+	run(w, 1);
+	w->partition = false;
+	assert_true(settle(w, FO_NORMAL, FO_NORMAL, 130));
+	assert_same(w, 0);
+	world_done(w);
+}
+
+/* --- shares -------------------------------------------------------------------------------------
+ */
+
+static void test_share_move(void **state)
+{
+	static const struct {
+		const char *ref;
+		struct fo_share_rule r;
+		uint32_t free, backup;
+		bool eager;
+		int64_t move;
+	} row[] = {
+		{ "A4 first", { 50, false, 15 }, 100, 0, false, 50 },
+		{ "A4 settled", { 50, false, 15 }, 50, 50, false, 0 },
+		{ "A4 within", { 50, false, 15 }, 65, 35, false, 0 },
+		{ "A4 beyond", { 50, false, 15 }, 66, 34, false, 16 },
+		{ "A4 back", { 50, false, 15 }, 34, 66, false, -16 },
+		{ "A4 back within", { 50, false, 15 }, 35, 65, false, 0 },
+		{ "6.2 asked", { 50, false, 15 }, 65, 35, true, 15 },
+		{ "A4 fewer than 2", { 50, false, 15 }, 5, 1, false, 2 },
+		{ "A4 fewer than 2", { 50, false, 15 }, 1, 5, false, -2 },
+		{ "A4 70:30", { 30, false, 15 }, 100, 0, false, 30 },
+		{ "A4 reserve", { 5, true, 15 }, 30, 0, false, 2 },
+		{ "A4 mirrored", { 95, false, 15 }, 30, 0, false, 28 },
+		{ "one", { 50, false, 15 }, 1, 0, false, 0 },
+		{ "none", { 50, false, 15 }, 0, 0, true, 0 },
+		{ "large", { 50, false, 15 }, 4000000000u, 0, false, 2000000000 },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(row) / sizeof(row[0]); i++) {
+		int64_t m = fo_share_move(&row[i].r, row[i].free, row[i].backup, row[i].eager);
+
+		if (m != row[i].move)
+			fail_msg("row %zu (%s): %lld", i, row[i].ref, (long long)m);
+	}
+}
+
+static void test_shares_follow_use(void **state)
+{
+	struct world *w = normal_pair();
+
+	(void)state;
+	/* the primary uses up its 32: it takes some of the secondary's, who agrees */
+	for (unsigned c = 1; c < N_CLIENTS; c++)
+		assert_true(request(P, c, true));
+	run(w, 5);
+	assert_same(w, 0);
+	assert_int_equal(count_state(P, 0, LEASE_BACKUP), (64 - 23) / 2);
+	assert_true(P->ep->count.addresses_taken > 0);
+	assert_int_equal(dirty(P) + dirty(S), 0);
+	world_done(w);
+}
+
+static void test_taking_back_what_is_used(void **state)
+{
+	struct world *w = normal_pair();
+	unsigned given = 0;
+
+	(void)state;
+	for (unsigned c = 1; c < 16; c++)
+		assert_true(request(P, c, true));
+	w->us += 1100000; /* balancing is due with the next event */
+	for (unsigned c = 16; c < N_CLIENTS; c++)
+		given += request(S, c, true);
+	assert_int_equal(given, 8);
+	run(w, 5);
+	assert_int_equal(count_state(P, 0, LEASE_ACTIVE), 23);
+	assert_same(w, 0);
+	world_done(w);
+}
+
+static void test_reserve_of_standby(void **state)
+{
+	struct world *w = new_world(2);
+
+	(void)state;
+	for (unsigned i = 0; i < 2; i++) {
+		w->n[i].conf.policy.hot_standby = true;
+		w->n[i].conf.policy.active_is_primary = true;
+		w->n[i].conf.standby_reserve = 5;
+	}
+	start_both(w);
+	assert_true(settle(w, FO_NORMAL, FO_NORMAL, 10));
+	assert_int_equal(count_state(S, 0, LEASE_BACKUP), 4); /* 3.2 rounded up */
+	assert_int_equal(count_state(S, 1, LEASE_BACKUP), 2);
+	assert_int_equal(P->view.policy.owned[0], 0xff);
+	assert_int_equal(S->view.policy.owned[31], 0);
+	world_done(w);
+}
+
+/* --- time ---------------------------------------------------------------------------------------
+ */
+
+static void test_clocks_apart(void **state)
+{
+	struct world *w = new_world(2);
+
+	(void)state;
+	S->skew = 20;
+	start_both(w);
+	assert_true(settle(w, FO_NORMAL, FO_NORMAL, 10));
+	for (unsigned c = 1; c < 9; c++)
+		assert_true(request(c % 2 ? P : S, c, true));
+	run(w, 2);
+	for (unsigned a = 0; a < MAX_ADDR; a++)
+		if (P->disk.l[a].state == LEASE_ACTIVE)
+			assert_true(llabs((int64_t)P->disk.l[a].expires + 20 -
+					  S->disk.l[a].expires) <= 1);
+	world_done(w);
+}
+
+static void test_clocks_too_far_apart(void **state) /* A21, T001-1 */
+{
+	struct world *w = new_world(2);
+	struct fo_status st;
+
+	(void)state;
+	S->skew = 61;
+	start_both(w);
+	run(w, 5);
+	assert_int_equal(state_of(P), FO_NORMAL); /* connected all the same */
+	assert_true(request(P, 1, true));
+	run(w, 2);
+	assert_true(dirty(P) > 0);
+	assert_true(P->ep->count.updates_rejected_by_partner > 0);
+	assert_int_equal(state_of(P), FO_NORMAL);
+	fo_endpoint_status(P->ep, &st);
+	assert_true(st.clock_skew_ms > 60000);
+	S->skew = 0; /* mended: everything is told again */
+	assert_true(settle(w, FO_NORMAL, FO_NORMAL, 10));
+	assert_same(w, 0);
+	world_done(w);
+}
+
+/* --- relationship -------------------------------------------------------------------------------
+ */
+
+static void test_primary_decides(void **state) /* A16 */
+{
+	struct world *w = new_world(2);
+
+	(void)state;
+	S->conf.mclt = 300;
+	memset(S->conf.policy.hba, 0, 32);
+	memset(P->conf.policy.hba, 0xff, 22);
+	start_both(w);
+	assert_true(settle(w, FO_NORMAL, FO_NORMAL, 10));
+	assert_int_equal(S->disk.rec.mclt, 30);
+	assert_int_equal(S->view.mclt, 30);
+	assert_int_equal(S->view.policy.owned[21], 0);
+	assert_int_equal(S->view.policy.owned[22], 0xff);
+	crash(S, true);
+	boot(S);
+	run(w, 0.0005);
+	assert_int_equal(S->ep->policy.hba[21], 0xff); /* remembered */
+	world_done(w);
+}
+
+static void test_lead_time_changes(void **state) /* A16 */
+{
+	struct world *w = normal_pair();
+
+	(void)state;
+	crash(P, true);
+	P->conf.mclt = 20; /* lowered: at once for promises, later for waits */
+	boot(P);
+	assert_true(settle(w, FO_NORMAL, FO_NORMAL, 8));
+	assert_int_equal(P->view.mclt, 20);
+	assert_int_equal(S->view.mclt, 20);
+	assert_int_equal(P->disk.rec.mclt_former, 30);
+	crash(S, true);
+	run(w, 1);
+	assert_null(operate(P, FO_EV_OP_PARTNER_DOWN, 0));
+	run(w, 0.1);
+	assert_int_equal(P->view.partner_pool_from, P->disk.rec.end.stos + 30);
+	boot(S);
+	assert_true(settle(w, FO_NORMAL, FO_NORMAL, 60));
+	crash(P, true);
+	crash(S, true);
+	P->conf.mclt = 100; /* raised: only when the secondary knows */
+	boot(P);
+	run(w, 6);
+	assert_int_equal(P->view.mclt, 20);
+	boot(S);
+	assert_true(settle(w, FO_NORMAL, FO_NORMAL, 8));
+	assert_int_equal(P->view.mclt, 100);
+	assert_int_equal(S->disk.rec.mclt, 100);
+	world_done(w);
+}
+
+static void test_wrong_name(void **state)
+{
+	struct world *w = new_world(2);
+
+	(void)state;
+	S->conf.name = "Campus";
+	start_both(w);
+	run(w, 0.05);
+	assert_string_equal(P->last_event, "connect-rejected");
+	assert_non_null(strstr(P->last_why, "partner"));
+	run(w, 10);
+	assert_int_equal(state_of(P), FO_RECOVER);
+	assert_int_equal(P->ep->count.links, 0);
+	world_done(w);
+}
+
+static void test_auto_partner_down(void **state)
+{
+	struct world *w = new_world(2);
+
+	(void)state;
+	P->conf.auto_partner_down_sec = 40;
+	start_both(w);
+	assert_true(settle(w, FO_NORMAL, FO_NORMAL, 10));
+	crash(S, true);
+	run(w, 39);
+	assert_int_equal(state_of(P), FO_COMM_INT);
+	run(w, 2);
+	assert_int_equal(state_of(P), FO_PARTNER_DOWN);
+	world_done(w);
+}
+
+static void test_pause_and_shutdown(void **state)
+{
+	struct world *w = normal_pair();
+
+	(void)state;
+	assert_null(operate(P, FO_EV_OP_PAUSE, 0));
+	run(w, 1);
+	assert_int_equal(state_of(P), FO_PAUSED);
+	assert_int_equal(state_of(S), FO_COMM_INT);
+	assert_null(operate(P, FO_EV_OP_RESUME, 0));
+	assert_true(settle(w, FO_NORMAL, FO_NORMAL, 5));
+	assert_null(operate(P, FO_EV_OP_SHUTDOWN, 0));
+	run(w, 1);
+	assert_int_equal(state_of(P), FO_SHUTDOWN);
+	assert_int_equal(state_of(S), FO_PARTNER_DOWN);
+	assert_null(operate(P, FO_EV_OP_RESUME, 0));
+	assert_true(settle(w, FO_NORMAL, FO_NORMAL, 5)); /* no wait: all was acknowledged (A10) */
+	world_done(w);
+}
+
+static void test_contact_does_not_wait(void **state)
+{
+	struct world *w = normal_pair();
+	uint64_t sent = S->ep->count.sent[FO_CONTACT];
+
+	(void)state;
+	S->commit_at = w->us + 30 * SEC; /* the disk hangs */
+	S->committing = S->open++;
+	run(w, 20);
+	assert_int_equal(state_of(P), FO_NORMAL);
+	assert_true(S->ep->count.sent[FO_CONTACT] - sent >= 19);
+	assert_true(S->ep->count.sent[FO_CONTACT] - sent <= 21);
+	world_done(w);
+}
+
+/* --- a partner of another make, played by hand --------------------------------------------------
+ */
+
+static struct world *alone(bool primary)
+{
+	struct world *w = new_world(1);
+
+	w->by_hand = true;
+	boot(primary ? P : S);
+	w->linked = true;
+	return w;
+}
+
+/* What the node sent last, of one type; NULL when nothing. */
+static const struct fo_msg *heard(struct node *n, uint8_t type)
+{
+	static struct fo_msg m;
+	static struct in_air copy;
+	bool found = false;
+
+	run(n->w, 0.2);
+	for (struct in_air *a = n->w->n[!n->i].wire; a; a = a->next)
+		if (a->msg[2] == type) {
+			copy = *a;
+			found = true;
+		}
+	clear_queues(&n->w->n[!n->i]);
+	return found && fo_msg_decode(copy.msg, copy.len, &m) == FO_OK ? &m : NULL;
+}
+
+static void say(struct node *n, struct fo_writer *wr)
+{
+	static struct fo_msg m;
+	static uint8_t copy[FO_MSG_MAX];
+	size_t len = fo_write_end(wr);
+
+	memcpy(copy, wr->buf, len);
+	assert_int_equal(fo_msg_decode(copy, len, &m), FO_OK);
+	n->in_flight -= m.type == FO_BNDACK && n->in_flight;
+	TURN(n, now);
+	fo_endpoint_message(n->ep, &m, &now);
+	turn_end(n);
+}
+
+static struct octets str(const char *s)
+{
+	return (struct octets){ (const uint8_t *)s, (uint32_t)strlen(s) };
+}
+
+static struct fo_connect isc_connect(void)
+{
+	return (struct fo_connect){
+		.has = 1u << FO_OPT_RELATIONSHIP_NAME | 1u << FO_OPT_MAX_UNACKED |
+		       1u << FO_OPT_RECEIVE_TIMER | 1u << FO_OPT_VENDOR_CLASS |
+		       1u << FO_OPT_VERSION | 1u << FO_OPT_TLS_REQUEST | 1u << FO_OPT_MCLT |
+		       1u << FO_OPT_HBA,
+		.name = str("campus"),
+		.vendor = str("isc-4.4.3"),
+		.max_unacked = 10,
+		.receive_timer = 20,
+		.version = 1,
+		.mclt = 60,
+	};
+}
+
+static void begin(struct node *n, struct fo_writer *wr, uint8_t type, int64_t skew, uint32_t xid)
+{
+	static uint8_t buf[FO_MSG_MAX];
+
+	fo_write_begin(wr, buf, sizeof(buf), type, (wall_t){ now_of(n).wall.sec + skew }, xid);
+}
+
+static void link_up(struct node *n)
+{
+	TURN(n, now);
+	n->w->linked = true;
+	fo_endpoint_link_up(n->ep, &now, false);
+	turn_end(n);
+}
+
+static void test_connect_refused(void **state)
+{
+	static const struct {
+		const char *ref;
+		const char *name;
+		uint32_t without;
+		int64_t skew;
+		uint32_t mclt;
+		uint8_t tls, reason;
+	} row[] = {
+		{ "5.1 good", "campus", 0, 0, 60, 0, 0 },
+		{ "5.1 name", "other", 0, 0, 60, 0, FO_REJECT_INVALID_PARTNER },
+		{ "5.1 no name", "campus", FO_OPT_RELATIONSHIP_NAME, 0, 60, 0,
+		  FO_REJECT_INVALID_PARTNER },
+		{ "4.3 clock", "campus", 0, 61, 60, 0, FO_REJECT_TIME_MISMATCH },
+		{ "4.3 clock", "campus", 0, -61, 60, 0, FO_REJECT_TIME_MISMATCH },
+		{ "4.3 clock", "campus", 0, 59, 60, 0, 0 },
+		{ "5.1 name before clock", "other", 0, 61, 60, 0, FO_REJECT_INVALID_PARTNER },
+		{ "5.1 no HBA", "campus", FO_OPT_HBA, 0, 60, 0, FO_REJECT_HBA_CONFLICT },
+		{ "5.1 no MCLT", "campus", FO_OPT_MCLT, 0, 60, 0, FO_REJECT_INVALID_MCLT },
+		{ "design 4: never 0", "campus", 0, 0, 0, 0, FO_REJECT_INVALID_MCLT },
+		{ "6 TLS required", "campus", 0, 0, 60, 2, FO_REJECT_TLS_UNSUPPORTED },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(row) / sizeof(row[0]); i++) {
+		struct world *w = alone(false);
+		struct fo_connect c = isc_connect(), ack;
+		const struct fo_msg *m;
+		struct fo_writer wr;
+
+		link_up(S);
+		c.name = str(row[i].name);
+		c.mclt = row[i].mclt;
+		c.tls = row[i].tls;
+		if (row[i].without)
+			c.has &= ~(1u << row[i].without);
+		begin(S, &wr, FO_CONNECT, row[i].skew, 77);
+		fo_write_connect(&wr, &c);
+		say(S, &wr);
+		m = heard(S, FO_CONNECTACK);
+		if (!m)
+			fail_msg("row %zu (%s): no answer", i, row[i].ref);
+		assert_int_equal(m->xid, 77);
+		fo_msg_read_connect(m, &ack);
+		if (ack.reject != row[i].reason)
+			fail_msg("row %zu (%s): reason %u", i, row[i].ref, ack.reject);
+		if (w->linked != !ack.reject)
+			fail_msg("row %zu (%s): link %d", i, row[i].ref, w->linked);
+		world_done(w);
+	}
+}
+
+static void test_second_connect(void **state)
+{
+	struct world *w = alone(false);
+	struct fo_connect c = isc_connect(), ack;
+	struct fo_writer wr;
+
+	(void)state;
+	link_up(S);
+	for (unsigned i = 0; i < 2; i++) {
+		begin(S, &wr, FO_CONNECT, 0, 5 + i);
+		fo_write_connect(&wr, &c);
+		say(S, &wr);
+	}
+	fo_msg_read_connect(heard(S, FO_CONNECTACK), &ack);
+	assert_int_equal(ack.reject, FO_REJECT_DUPLICATE_CONNECTION);
+	assert_false(w->linked);
+	world_done(w);
+}
+
+static void test_nothing_before_the_handshake(void **state)
+{
+	(void)state;
+	for (unsigned type = 1; type <= 12; type++)
+		for (unsigned primary = 0; primary < 2; primary++) {
+			struct world *w = alone(primary);
+			struct node *n = primary ? P : S;
+			struct fo_writer wr;
+
+			if (type == (primary ? FO_CONNECTACK : FO_CONNECT)) {
+				world_done(w);
+				continue;
+			}
+			link_up(n);
+			run(w, 0.1);
+			begin(n, &wr, (uint8_t)type, 0, 1);
+			say(n, &wr);
+			run(w, 0.1);
+			if (w->linked)
+				fail_msg("type %u is heard before the handshake", type);
+			assert_int_equal(n->ep->count.links, 0);
+			world_done(w);
+		}
+}
+
+static void isc_link(struct node *n)
+{
+	struct fo_state_msg s = { FO_RECOVER, true, (uint32_t)BASE };
+	struct fo_connect c = isc_connect();
+	struct fo_writer wr;
+
+	link_up(n);
+	begin(n, &wr, n->i ? FO_CONNECT : FO_CONNECTACK, 0, 1);
+	if (n->i)
+		fo_write_connect(&wr, &c);
+	else
+		fo_write_connectack(&wr, &c);
+	say(n, &wr);
+	assert_true(n->ep->link == LINK_UP);
+	if (n->i)
+		assert_null(heard(n, FO_STATE)); /* §3.7, 6: the primary speaks first */
+	begin(n, &wr, FO_STATE, 0, 2);
+	fo_write_state(&wr, &s);
+	say(n, &wr);
+	assert_non_null(heard(n, FO_STATE));
+	s.startup = false; /* repeated, without the flag: no error */
+	begin(n, &wr, FO_STATE, 0, 3);
+	fo_write_state(&wr, &s);
+	say(n, &wr);
+	assert_true(n->ep->link == LINK_UP);
+}
+
+static void test_another_make(void **state)
+{
+	(void)state;
+	for (unsigned primary = 0; primary < 2; primary++) {
+		struct world *w = alone(primary);
+		struct node *n = primary ? P : S;
+		struct fo_state_msg s = { FO_RECOVER_DONE, false, (uint32_t)BASE };
+		struct fo_binding b = { .addr = FIRST + 10,
+					.status = LEASE_ACTIVE,
+					.chaddr = str("\1\2\3\4\5\6\7"),
+					.expires = (uint32_t)BASE + 60,
+					.pet = (uint32_t)BASE + 600,
+					.stos = (uint32_t)BASE };
+		const struct fo_msg *m;
+		struct fo_writer wr;
+
+		isc_link(n);
+		assert_false(n->ep->own_kind);
+		begin(n, &wr, FO_UPDDONE, 0, n->ep->asked_xid);
+		say(n, &wr);
+		assert_int_equal(state_of(n), FO_RECOVER_DONE); /* it shows RECOVER: new pair */
+		begin(n, &wr, FO_STATE, 0, 4);
+		fo_write_state(&wr, &s);
+		say(n, &wr);
+		assert_int_equal(state_of(n), FO_NORMAL);
+		begin(n, &wr, FO_BNDUPD, 0, 99);
+		assert_true(fo_write_binding(&wr, &b, false));
+		say(n, &wr);
+		m = heard(n, FO_BNDACK);
+		assert_non_null(m);
+		assert_int_equal(m->xid, 99);
+		assert_int_equal(m->len, 20); /* address alone: failover-wire §5.4 */
+		assert_int_equal(n->disk.l[10].state, LEASE_ACTIVE);
+		assert_int_equal(n->disk.l[10].rcvd_pet, BASE + 600);
+		assert_int_equal(n->disk.c[10].chaddr[5], 7);
+		b.addr = FIRST + 5; /* in no range */
+		begin(n, &wr, FO_BNDUPD, 0, 100);
+		assert_true(fo_write_binding(&wr, &b, false));
+		say(n, &wr);
+		m = heard(n, FO_BNDACK);
+		assert_int_equal(fo_msg_opt(m, FO_OPT_REJECT_REASON).p[0],
+				 FO_REJECT_ILLEGAL_ADDRESS);
+		world_done(w);
+	}
+}
+
+/* To another make: one binding per message, never more than its window, a new try of what it
+ * refused, and a change in flight is sent anew. */
+static void test_window_of_another_make(void **state)
+{
+	struct world *w = alone(true);
+	struct fo_state_msg s = { FO_RECOVER_DONE, false, (uint32_t)BASE };
+	const struct fo_msg *m;
+	struct fo_binding b;
+	struct fo_writer wr;
+	unsigned cursor = 0;
+	uint64_t sent;
+
+	(void)state;
+	isc_link(P);
+	begin(P, &wr, FO_UPDDONE, 0, P->ep->asked_xid);
+	say(P, &wr);
+	S->conf.max_unacked = 10; /* the driver's check of the window */
+	begin(P, &wr, FO_STATE, 0, 4);
+	fo_write_state(&wr, &s);
+	say(P, &wr);
+	m = heard(P, FO_BNDUPD);
+	assert_non_null(m);
+	assert_true(fo_msg_next_binding(m, &cursor, &b));
+	assert_false(fo_msg_next_binding(m, &cursor, &b));
+	assert_int_equal(P->ep->n_flights, 10);
+	assert_int_equal(P->ep->count.updates_sent, 10);
+	begin(P, &wr, FO_BNDACK, 0, m->xid);
+	assert_true(fo_write_ack(&wr, b.addr, FO_REJECT_IN_USE, "no"));
+	say(P, &wr);
+	assert_int_equal(P->ep->count.updates_rejected_by_partner, 1);
+	run(w, 1);
+	sent = P->ep->count.updates_sent;
+	assert_int_equal(sent, 11);
+	begin(P, &wr, FO_BNDACK, 0, 4711); /* no such message */
+	assert_true(fo_write_ack(&wr, b.addr, 0, NULL));
+	say(P, &wr);
+	assert_int_equal(P->ep->n_flights, 10);
+	world_done(w);
+}
+
+static void test_silence(void **state)
+{
+	struct world *w = alone(true);
+
+	(void)state;
+	isc_link(P);
+	run(w, 2);
+	assert_true(w->linked);
+	run(w, 1.1);
+	assert_false(w->linked);
+	w->by_hand = true;
+	link_up(P);
+	run(w, 14.9); /* nobody answers CONNECT */
+	assert_int_equal(P->ep->link, LINK_HANDSHAKE);
+	run(w, 0.3);
+	assert_int_equal(P->ep->link, LINK_NONE);
+	world_done(w);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_first_start),
+		cmocka_unit_test(test_leases_replicate),
+		cmocka_unit_test(test_release_and_expiry),
+		cmocka_unit_test(test_same_second),
+		cmocka_unit_test(test_both_renew_at_once),
+		cmocka_unit_test(test_interrupted),
+		cmocka_unit_test(test_link_lost_with_updates_in_flight),
+		cmocka_unit_test(test_primary_killed),
+		cmocka_unit_test(test_secondary_killed),
+		cmocka_unit_test(test_start_alone),
+		cmocka_unit_test(test_hold_after_long_absence),
+		cmocka_unit_test(test_hold_ends_by_contact_not_by_signs),
+		cmocka_unit_test(test_partner_down),
+		cmocka_unit_test(test_partner_down_uses_everything),
+		cmocka_unit_test(test_return_within_mclt_waits),
+		cmocka_unit_test(test_lost_store),
+		cmocka_unit_test(test_restored_store),
+		cmocka_unit_test(test_both_in_partner_down),
+		cmocka_unit_test(test_share_move),
+		cmocka_unit_test(test_shares_follow_use),
+		cmocka_unit_test(test_taking_back_what_is_used),
+		cmocka_unit_test(test_reserve_of_standby),
+		cmocka_unit_test(test_clocks_apart),
+		cmocka_unit_test(test_clocks_too_far_apart),
+		cmocka_unit_test(test_primary_decides),
+		cmocka_unit_test(test_lead_time_changes),
+		cmocka_unit_test(test_wrong_name),
+		cmocka_unit_test(test_auto_partner_down),
+		cmocka_unit_test(test_pause_and_shutdown),
+		cmocka_unit_test(test_contact_does_not_wait),
+		cmocka_unit_test(test_connect_refused),
+		cmocka_unit_test(test_second_connect),
+		cmocka_unit_test(test_nothing_before_the_handshake),
+		cmocka_unit_test(test_another_make),
+		cmocka_unit_test(test_window_of_another_make),
+		cmocka_unit_test(test_silence),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

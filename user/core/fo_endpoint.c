@@ -1,0 +1,539 @@
+/*
+ * One end of a failover relationship: its life, the steps of its state machine and what they ask
+ * for, its view, its timers, the operator's wishes, its status.
+ *
+ * Callers: the driver (daemon, simulator, tests), once per event of a turn.
+ * Standards: draft-ietf-dhc-failover-12 §9; failover-behaviour §1, §3, §6.4; decisions A7 to A23.
+ */
+#include "core/fo_endpoint_priv.h"
+
+#include <string.h>
+
+/* --- small things ------------------------------------------------------------------------------
+ */
+
+void fo_event(struct fo_endpoint *e, const char *what, const char *why, uint32_t addr, uint32_t a,
+	      uint32_t b)
+{
+	e->sink.event(e->sink.ctx, what, why, addr, a, b);
+}
+
+void fo_persist(struct fo_endpoint *e)
+{
+	e->sink.persist(e->sink.ctx, &e->rec);
+}
+
+void fo_store(struct fo_endpoint *e, const struct lease *l, const struct lease_client *c)
+{
+	struct lease copy = *l; /* it may be the pool's own */
+
+	(void)pool_apply(e->pool, &copy, e->batch);
+	e->sink.put(e->sink.ctx, &copy, c);
+}
+
+/* --- MCLT ------------------------------------------------------------------------------------- */
+
+/* For waits: what either server may have promised under a former MCLT counts until that is over
+ * (decision A16). */
+static uint32_t wait_mclt(const struct fo_endpoint *e)
+{
+	const struct fo_record *r = &e->rec;
+
+	return e->now.wall.sec < r->mclt_until && r->mclt_former > r->mclt ? r->mclt_former
+									   : r->mclt;
+}
+
+static void change_mclt(struct fo_endpoint *e, uint32_t mclt, uint32_t until)
+{
+	uint32_t former = wait_mclt(e);
+
+	if (mclt < former) {
+		e->rec.mclt_former = former;
+		e->rec.mclt_until = until;
+	}
+	e->rec.mclt = mclt;
+}
+
+void fo_mclt_told(struct fo_endpoint *e, uint32_t mclt)
+{
+	if (mclt != e->rec.mclt)
+		change_mclt(e, mclt, sec_clamp(e->now.wall.sec + wait_mclt(e)));
+}
+
+void fo_mclt_agreed(struct fo_endpoint *e)
+{
+	bool waiting = e->rec.mclt_until == SEC_MAX;
+
+	if (e->rec.mclt == e->conf->mclt && !waiting)
+		return;
+	if (waiting)
+		e->rec.mclt_until = sec_clamp(e->now.wall.sec + e->rec.mclt_former);
+	if (e->rec.mclt != e->conf->mclt)
+		fo_mclt_told(e, e->conf->mclt);
+	fo_persist(e);
+	fo_refresh_view(e);
+}
+
+/* A longer lead time needs the partner's knowledge first, a shorter one holds at once; but the
+ * partner promises by the former one until it was told. */
+static void load_mclt(struct fo_endpoint *e)
+{
+	if (!e->rec.mclt)
+		e->rec.mclt = e->conf->mclt;
+	else if (e->conf->primary && e->conf->mclt < e->rec.mclt)
+		change_mclt(e, e->conf->mclt, SEC_MAX);
+}
+
+/* --- view ------------------------------------------------------------------------------------- */
+
+static bool same_policy(const struct relation_policy *a, const struct relation_policy *b)
+{
+	return a->serve == b->serve && a->secs_threshold == b->secs_threshold &&
+	       a->hash_identity == b->hash_identity && !memcmp(a->owned, b->owned, 32);
+}
+
+static bool same_view(const struct fo_view *a, const struct fo_view *b)
+{
+	return same_policy(&a->policy, &b->policy) && a->primary == b->primary &&
+	       a->serve_new == b->serve_new && a->serve_renew == b->serve_renew &&
+	       a->hold == b->hold && a->balanced == b->balanced && a->limited == b->limited &&
+	       a->partner_down == b->partner_down && a->mclt == b->mclt &&
+	       a->partner_pool_from == b->partner_pool_from;
+}
+
+void fo_refresh_view(struct fo_endpoint *e)
+{
+	struct fo_view v = fo_fsm_view(&e->rec.end, &e->policy, e->rec.mclt, e->hold);
+
+	if (v.partner_down)
+		v.partner_pool_from = sec_clamp((int64_t)e->rec.end.stos + wait_mclt(e));
+	v.policy.generation = e->view.policy.generation;
+	if (v.policy.generation && same_view(&v, &e->view))
+		return;
+	v.policy.generation++;
+	e->view = v;
+	e->sink.policy(e->sink.ctx, &e->view);
+}
+
+/* --- steps of the state machine --------------------------------------------------------------- */
+
+struct fo_in fo_input(const struct fo_endpoint *e, enum fo_event ev)
+{
+	return (struct fo_in){
+		.ev = ev,
+		.linked = e->link == LINK_UP && e->heard,
+		.new_pair = e->new_pair,
+		.mclt = wait_mclt(e),
+		.boot = e->boot,
+		.heard_since_start = e->heard_since_start,
+		.now = e->now.wall,
+		.hold = e->hold,
+		.asked = e->asked_xid != 0,
+		.settled = e->heard && !pool_dirty_count(e->pool, e->conf->relation),
+	};
+}
+
+/* The relationship has a past from now on: an empty store will be known as a lost one (A7). */
+static void make_incarnation(struct fo_endpoint *e)
+{
+	uint64_t r[2];
+
+	if (fo_any(e->rec.incarnation, sizeof(e->rec.incarnation)))
+		return;
+	r[0] = e->sink.random(e->sink.ctx) | 1;
+	r[1] = e->sink.random(e->sink.ctx);
+	memcpy(e->rec.incarnation, r, sizeof(e->rec.incarnation));
+}
+
+/* What ended leases may be used again at, now that the partner's word is not to be had (§6.4). */
+static void reclaim(struct fo_endpoint *e)
+{
+	struct fo_view v = e->view;
+	const struct lease *l;
+
+	v.mclt = wait_mclt(e);
+	for (uint64_t a = 0; a <= UINT32_MAX; a = (uint64_t)l->addr + 1) {
+		l = pool_next(e->pool, (uint32_t)a);
+		if (!l)
+			return;
+		if (fo_mine(e, l->addr) && (l->state == LEASE_EXPIRED ||
+					    l->state == LEASE_RELEASED || l->state == LEASE_RESET))
+			pool_set_timer(e->pool, l->addr,
+				       binding_reclaim_at(&v, l, e->rec.end.stos));
+	}
+}
+
+static void begin_hold(struct fo_endpoint *e)
+{
+	if (e->conf->after_outage_hold) {
+		e->hold = true;
+		e->hold_until = sec_clamp((int64_t)e->boot + wait_mclt(e));
+	} else if (e->conf->auto_partner_down_sec) {
+		e->safe_at = mono_add_us(e->now.mono,
+					 (int64_t)e->conf->auto_partner_down_sec * FO_SEC_US);
+	}
+}
+
+static void arm(struct fo_endpoint *e, uint32_t todo, uint32_t recover_until)
+{
+	const struct fo_conf *c = e->conf;
+	uint32_t startup = c->startup_sec ? c->startup_sec : FO_STARTUP_SEC;
+
+	if (todo & FO_DO_STARTUP_TIMER)
+		e->startup_at = mono_add_us(e->now.mono, (int64_t)startup * FO_SEC_US);
+	if (todo & FO_DO_RECOVER_TIMER)
+		e->recover_until = recover_until ? recover_until : 1;
+	if (todo & FO_DO_SAFE_TIMER && c->auto_partner_down_sec)
+		e->safe_at =
+			mono_add_us(e->now.mono, (int64_t)c->auto_partner_down_sec * FO_SEC_US);
+}
+
+static void tell(struct fo_endpoint *e)
+{
+	bool must_listen_first = !e->heard && e->tell_at.us != MONO_NEVER.us;
+
+	if (e->link == LINK_UP && !must_listen_first)
+		fo_link_tell(e);
+}
+
+static void carry_out(struct fo_endpoint *e, const struct fo_step *st, bool moved)
+{
+	uint32_t todo = st->todo;
+
+	if (todo & FO_DO_PERSIST)
+		fo_persist(e);
+	if (todo & FO_DO_TELL_PEER || (moved && !e->heard)) /* else its last word was wrong */
+		tell(e);
+	if (todo & FO_DO_HOLD)
+		begin_hold(e);
+	fo_refresh_view(e);
+	if (todo & (FO_DO_SEND_UPDREQ | FO_DO_SEND_UPDREQALL))
+		fo_updates_ask(e, todo & FO_DO_SEND_UPDREQALL);
+	if (todo & FO_DO_SEND_UPDATES)
+		fo_updates_retry(e);
+	if (todo & FO_DO_BALANCE)
+		e->balance_at = e->poolreq_at = e->now.mono;
+	arm(e, todo, st->recover_until);
+	if (todo & FO_DO_RECLAIM)
+		reclaim(e);
+	if (todo & FO_DO_CLEAR_ACKED)
+		fo_updates_forget(e);
+	if (todo & FO_DO_CLOSE)
+		fo_link_close(e, FO_CLOSE_STATE);
+}
+
+static void enter(struct fo_endpoint *e, uint8_t from, const char *why)
+{
+	uint8_t to = e->rec.end.state;
+
+	e->count.state_changes++;
+	e->safe_at = e->startup_at = MONO_NEVER;
+	e->recover_until = 0;
+	e->progress = e->now.mono;
+	if (to != FO_COMM_INT && to != FO_RESOLUTION_INT && to != FO_CONFLICT_DONE)
+		e->hold = false;
+	if (to == FO_NORMAL)
+		make_incarnation(e);
+	fo_event(e, "state", why, 0, from, to);
+}
+
+const char *fo_step(struct fo_endpoint *e, const struct fo_in *in)
+{
+	uint8_t from = e->rec.end.state;
+	struct fo_step st = fo_fsm_step(&e->rec.end, in);
+
+	if (st.todo & FO_DO_REFUSED)
+		return st.why;
+	e->rec.end = st.next;
+	if (st.next.state != from)
+		enter(e, from, st.why);
+	carry_out(e, &st, st.next.state != from);
+	return NULL;
+}
+
+static void step_plain(struct fo_endpoint *e, enum fo_event ev)
+{
+	struct fo_in in = fo_input(e, ev);
+
+	(void)fo_step(e, &in);
+}
+
+/* --- life ------------------------------------------------------------------------------------- */
+
+static uint32_t flights(const struct fo_conf *c)
+{
+	uint32_t n = c->max_unacked ? c->max_unacked : 1;
+
+	return n < FO_MAX_FLIGHTS ? n : FO_MAX_FLIGHTS;
+}
+
+size_t fo_endpoint_size(const struct fo_conf *c)
+{
+	return sizeof(struct fo_endpoint) + flights(c) * sizeof(struct fo_flight);
+}
+
+static void load(struct fo_endpoint *e, const struct fo_record *rec)
+{
+	const struct fo_conf *c = e->conf;
+
+	if (rec)
+		e->rec = *rec;
+	e->rec.end.primary = c->primary;
+	e->policy = c->policy;
+	if (c->primary)
+		memcpy(e->rec.hba, c->policy.hba, sizeof(e->rec.hba));
+	else if (e->rec.hba_known)
+		memcpy(e->policy.hba, e->rec.hba, sizeof(e->rec.hba));
+	e->rec.hba_known |= c->primary;
+	load_mclt(e);
+}
+
+struct fo_endpoint *fo_endpoint_init(void *mem, size_t size, const struct fo_conf *c,
+				     const struct fo_record *rec, uint64_t start_count,
+				     struct pool *pool, const struct client_hash *hash,
+				     const struct fo_sink *sink, const struct now *now)
+{
+	struct fo_endpoint *e = mem;
+
+	if (!mem || size < fo_endpoint_size(c))
+		return NULL;
+	e->conf = c;
+	e->sink = *sink;
+	e->pool = pool;
+	e->hash = hash;
+	e->now = *now;
+	e->start_count = start_count;
+	e->boot = sec_clamp(now->wall.sec);
+	e->flights = (struct fo_flight *)(void *)(e + 1);
+	e->max_flights = flights(c);
+	e->retry_sec = FO_RETRY_SEC;
+	e->handshake_at = e->contact_at = e->tell_at = e->startup_at = e->safe_at = e->ack_at =
+		e->retry_at = MONO_NEVER;
+	e->balance_at = mono_add_us(now->mono, FO_BALANCE_US);
+	e->operational_at = mono_add_us(now->mono, FO_OPERATIONAL_SEC * FO_SEC_US);
+	load(e, rec);
+	step_plain(e, FO_EV_START);
+	return e;
+}
+
+void fo_endpoint_turn(struct fo_endpoint *e, uint64_t batch, const struct now *now)
+{
+	e->batch = batch;
+	e->now = *now;
+}
+
+/* --- time, disk, changes ---------------------------------------------------------------------- */
+
+static void operational(struct fo_endpoint *e)
+{
+	e->operational_at = mono_add_us(e->now.mono, FO_OPERATIONAL_SEC * FO_SEC_US);
+	if (!fo_state_operational(e->rec.end.state) || e->hold)
+		return;
+	e->rec.end.last_operational = sec_clamp(e->now.wall.sec);
+	fo_persist(e);
+}
+
+static bool reached(uint32_t at, const struct now *now)
+{
+	return at && now->wall.sec >= at;
+}
+
+static void tick_states(struct fo_endpoint *e)
+{
+	if (fo_due(e->startup_at, &e->now)) {
+		e->startup_at = MONO_NEVER;
+		step_plain(e, FO_EV_STARTUP_TIMER);
+	}
+	if (reached(e->recover_until, &e->now)) {
+		e->recover_until = 0;
+		step_plain(e, FO_EV_RECOVER_TIMER);
+	}
+	if (e->hold && !e->partner_sign && reached(e->hold_until, &e->now)) {
+		e->hold = false;
+		step_plain(e, FO_EV_HOLD_OVER);
+	}
+	if (fo_due(e->safe_at, &e->now)) {
+		e->safe_at = MONO_NEVER;
+		step_plain(e, FO_EV_SAFE_PERIOD);
+	}
+}
+
+void fo_endpoint_tick(struct fo_endpoint *e, const struct now *now)
+{
+	e->now = *now;
+	fo_link_tick(e);
+	tick_states(e);
+	if (fo_due(e->operational_at, now))
+		operational(e);
+	if (fo_due(e->retry_at, now))
+		fo_updates_retry(e);
+	fo_balance_pump(e);
+	fo_updates_pump(e);
+}
+
+static mono_t wall_timer(const struct fo_endpoint *e, uint32_t at)
+{
+	int64_t sec = (int64_t)at - e->now.wall.sec;
+
+	return at ? mono_add_us(e->now.mono, sec > 0 ? sec * FO_SEC_US : 0) : MONO_NEVER;
+}
+
+static mono_t next_of_link(const struct fo_endpoint *e)
+{
+	mono_t t = mono_min(e->handshake_at, mono_min(e->contact_at, e->tell_at));
+
+	if (e->link != LINK_UP)
+		return t;
+	t = mono_min(t,
+		     mono_add_us(e->last_heard, (int64_t)e->conf->contact_timeout_sec * FO_SEC_US));
+	if (e->n_flights)
+		t = mono_min(t, mono_add_us(e->acked, FO_STUCK_US));
+	else if (e->dump.active && e->dump.cursor <= UINT32_MAX)
+		t = e->now.mono; /* the walk goes on */
+	if (e->asked_xid)
+		t = mono_min(t, mono_add_us(e->progress, FO_STUCK_US));
+	return mono_min(t, e->ack_at);
+}
+
+mono_t fo_endpoint_next(const struct fo_endpoint *e)
+{
+	mono_t t = mono_min(next_of_link(e), mono_min(e->startup_at, e->safe_at));
+
+	t = mono_min(t, mono_min(e->retry_at, e->operational_at));
+	t = mono_min(t, e->balance_at);
+	t = mono_min(t, wall_timer(e, e->recover_until));
+	if (e->hold && !e->partner_sign)
+		t = mono_min(t, wall_timer(e, e->hold_until));
+	return t;
+}
+
+void fo_endpoint_durable(struct fo_endpoint *e, uint64_t batch, const struct now *now)
+{
+	e->now = *now;
+	e->durable = batch;
+	fo_updates_pump(e);
+}
+
+void fo_endpoint_pump(struct fo_endpoint *e, const struct now *now)
+{
+	e->now = *now;
+	e->balance_at = mono_min(e->balance_at, mono_add_us(e->balanced, FO_BALANCE_MIN_US));
+	fo_balance_pump(e);
+	fo_updates_pump(e);
+}
+
+void fo_endpoint_partner_sign(struct fo_endpoint *e, const struct now *now)
+{
+	e->now = *now;
+	if (!e->hold || e->partner_sign)
+		return;
+	e->partner_sign = true;
+	fo_event(e, "partner-sign", "clients speak of the partner: it is alive, or was just now", 0,
+		 0, 0);
+}
+
+/* --- operator --------------------------------------------------------------------------------- */
+
+const char *fo_endpoint_operate(struct fo_endpoint *e, enum fo_event ev, uint32_t pd_since,
+				const struct now *now)
+{
+	struct fo_in in;
+
+	e->now = *now;
+	in = fo_input(e, ev);
+	in.since = pd_since;
+	switch (ev) {
+	case FO_EV_OP_PARTNER_DOWN:
+	case FO_EV_OP_FORCE_PARTNER_DOWN:
+	case FO_EV_OP_PAUSE:
+	case FO_EV_OP_RESUME:
+	case FO_EV_OP_SHUTDOWN:
+		return fo_step(e, &in);
+	default:
+		return "this is no wish of an operator";
+	}
+}
+
+/* --- status ----------------------------------------------------------------------------------- */
+
+static uint32_t wall_of(const struct fo_endpoint *e, mono_t t)
+{
+	if (t.us == MONO_NEVER.us)
+		return 0;
+	return sec_clamp(e->now.wall.sec + (t.us - e->now.mono.us) / FO_SEC_US);
+}
+
+static void next_alone(const struct fo_endpoint *e, struct fo_status *s)
+{
+	s->next = "NORMAL when the partner is back";
+	if (e->hold && e->partner_sign) {
+		s->next = "held back: the partner seems to serve; contact or partner-down --force";
+	} else if (e->hold) {
+		s->next = "held back after a long absence: then all is served";
+		s->next_at = e->hold_until;
+	} else if (e->safe_at.us != MONO_NEVER.us) {
+		s->next = "PARTNER-DOWN by itself";
+		s->next_at = wall_of(e, e->safe_at);
+	}
+}
+
+static void next_words(const struct fo_endpoint *e, struct fo_status *s)
+{
+	switch ((enum fo_state)e->rec.end.state) {
+	case FO_STARTUP:
+		s->next = "goes on without the partner";
+		s->next_at = wall_of(e, e->startup_at);
+		break;
+	case FO_COMM_INT:
+	case FO_RESOLUTION_INT:
+	case FO_CONFLICT_DONE:
+		next_alone(e, s);
+		break;
+	case FO_PARTNER_DOWN:
+		s->next = "NORMAL when the partner has recovered";
+		if (e->now.wall.sec < e->view.partner_pool_from) {
+			s->next = "the partner's free addresses become usable";
+			s->next_at = e->view.partner_pool_from;
+		}
+		break;
+	case FO_RECOVER:
+		s->next = e->asked_xid ? "RECOVER-WAIT when the partner has sent what it knows"
+				       : "asks the partner for what it knows when it is there";
+		break;
+	case FO_RECOVER_WAIT:
+		s->next = "RECOVER-DONE when former promises are over";
+		s->next_at = e->recover_until;
+		break;
+	case FO_RECOVER_DONE:
+		s->next = "NORMAL when the partner is ready";
+		break;
+	case FO_POTENTIAL_CONFLICT:
+		s->next = "CONFLICT-DONE or NORMAL when both know what the other served";
+		break;
+	case FO_PAUSED:
+	case FO_SHUTDOWN:
+		s->next = "resume by the operator";
+		break;
+	case FO_STATE_NONE:
+	case FO_NORMAL:
+		break;
+	}
+}
+
+void fo_endpoint_status(const struct fo_endpoint *e, struct fo_status *ret)
+{
+	*ret = (struct fo_status){
+		.conf = e->conf,
+		.record = &e->rec,
+		.view = &e->view,
+		.counters = &e->count,
+		.connected = e->link == LINK_UP,
+		.own_kind = e->own_kind,
+		.clock_skew_ms = (int32_t)e->skew_ms,
+		.pending_updates = pool_dirty_count(e->pool, e->conf->relation),
+		.unacked_updates = e->unacked,
+		.last_heard = e->last_heard,
+		.next = "",
+	};
+	next_words(e, ret);
+}

@@ -1,0 +1,186 @@
+#pragma once
+/*
+ * Inside of the failover endpoint, shared by its files:
+ *   fo_endpoint.c  life, steps of the state machine, view, timers, operator, status
+ *   fo_link.c      handshake, CONTACT, clocks, what each message means
+ *   fo_update.c    sending BNDUPD: window, queue, dumps; what their acknowledgements mean
+ *   fo_receive.c   the partner's BNDUPD, and acknowledging them
+ *   fo_balance.c   shares of free addresses, POOLREQ
+ */
+#include "core/fo_endpoint.h"
+
+#define FO_SEC_US 1000000LL
+#define FO_HANDSHAKE_US (15 * FO_SEC_US)   /* failover-wire §7 */
+#define FO_STARTUP_SEC 15		   /* failover-behaviour §8 */
+#define FO_STUCK_US (300 * FO_SEC_US)	   /* decision A11 */
+#define FO_ACK_DELAY_US 100000		   /* failover-behaviour §8 */
+#define FO_TELL_LATER_US (2 * FO_SEC_US)   /* failover-behaviour §3.7, 6 */
+#define FO_OPERATIONAL_SEC 10		   /* decision A9 */
+#define FO_RETRY_SEC 60			   /* first retry of rejected updates; doubles */
+#define FO_RETRY_MAX_SEC 3600		   /* decision A16 */
+#define FO_BALANCE_US (60 * FO_SEC_US)	   /* at least this often */
+#define FO_BALANCE_MIN_US (1 * FO_SEC_US)  /* and at most, after changes */
+#define FO_BALANCE_CHUNK 2048		   /* addresses on their way to the partner at one time */
+#define FO_POOLREQ_US (60 * FO_SEC_US)	   /* failover-behaviour §6.3 */
+#define FO_POOLREQ_SOON_US (5 * FO_SEC_US) /* own kind, and nothing left or more to come */
+#define FO_WALK_CHUNK 4096		   /* rows looked at for a dump in one turn */
+#define FO_CLOCK_JUMP_MS 5000
+#define FO_TRANSLATE_MS 1000 /* smaller differences are not corrected: jitter of whole seconds */
+
+#define FO_BATCH_MAX 40 /* bindings of one BNDUPD: 51 octets is the smallest */
+#define FO_MAX_FLIGHTS 1000
+#define FO_ACK_BUF (8 * FO_MSG_MAX)
+
+/* In start-count of CONNECT and CONNECTACK: "I remember a later start of yours than you tell me",
+ * so that a server whose storage was replaced by an older copy learns of it (decision A7). */
+#define FO_START_COUNT_LOST (1ULL << 63)
+
+enum fo_link {
+	LINK_NONE,
+	LINK_HANDSHAKE, /* CONNECT or CONNECTACK is awaited */
+	LINK_UP,
+};
+
+/* One binding on its way, and what we said of it. */
+struct fo_sent {
+	uint32_t addr, serial, pet;
+	uint8_t state; /* as sent: FREE for a BACKUP address that is taken back */
+	bool open;     /* not acknowledged yet */
+};
+
+struct fo_flight { /* one BNDUPD; xid 0: unused */
+	uint32_t xid;
+	uint8_t n, open;
+	bool dump; /* UPDDONE waits for it */
+	struct fo_sent b[FO_BATCH_MAX];
+};
+
+/* What the partner asked for by UPDREQ or UPDREQALL. */
+struct fo_dump {
+	bool active, all;
+	uint32_t xid;	  /* of the latest request */
+	uint64_t batch;	  /* what was changed up to this commit belongs to it */
+	uint64_t cursor;  /* UPDREQALL: next address to look at; above 32 bits: done */
+	uint32_t flights; /* messages not acknowledged */
+};
+
+struct fo_endpoint {
+	const struct fo_conf *conf;
+	struct fo_sink sink;
+	struct pool *pool;
+	const struct client_hash *hash;
+	struct fo_policy_conf policy; /* conf's, with the buckets agreed upon */
+	struct fo_record rec;
+	struct fo_view view;
+	struct fo_counters count;
+	struct now now;
+	uint64_t batch, durable, start_count;
+	uint32_t boot; /* UTC sec of our start */
+
+	/* link */
+	enum fo_link link;
+	bool own_kind, new_pair, heard; /* heard: STATE on this link */
+	bool heard_since_start, hold, partner_sign;
+	bool tell_lost;	     /* the partner is to learn that its storage is older than it was */
+	uint64_t peer_count; /* its start counter as told on this link; 0: not told */
+	uint32_t xid, connect_xid, asked_xid; /* last used; of CONNECT; of our UPDREQ, 0 none */
+	uint32_t peer_window, peer_timer_sec;
+	bool skew_known;
+	int64_t skew_ms; /* partner's clock minus ours, smoothed */
+	mono_t last_heard;
+
+	/* timers: MONO_NEVER when not armed */
+	mono_t handshake_at, contact_at, tell_at, startup_at, safe_at, ack_at, retry_at, balance_at,
+		balanced, poolreq_at, progress, acked, operational_at;
+	uint32_t recover_until; /* UTC sec; 0 not waiting */
+	uint32_t hold_until;
+
+	/* updates */
+	bool more_to_move; /* addresses, to the partner's share */
+	struct fo_dump dump;
+	uint32_t n_flights, unacked, rejected, retry_sec;
+	uint32_t ack_len, n_acks;
+	uint8_t acks[FO_ACK_BUF]; /* whole BNDACK messages */
+	uint32_t max_flights;
+	struct fo_flight *flights; /* behind this struct */
+};
+
+static inline bool fo_due(mono_t t, const struct now *now)
+{
+	return t.us <= now->mono.us;
+}
+
+static inline bool fo_any(const uint8_t *p, size_t len)
+{
+	while (len--)
+		if (p[len])
+			return true;
+	return false;
+}
+
+/* Is the address one of this relationship's? */
+static inline bool fo_mine(const struct fo_endpoint *e, uint32_t addr)
+{
+	const struct scope *s = pool_scope(e->pool, addr);
+
+	return s && s->relation >= 0 && (uint32_t)s->relation == e->conf->relation;
+}
+
+/* --- fo_endpoint.c --- */
+struct fo_in fo_input(const struct fo_endpoint *e, enum fo_event ev);
+const char *fo_step(struct fo_endpoint *e, const struct fo_in *in); /* why, when refused */
+void fo_persist(struct fo_endpoint *e);
+void fo_refresh_view(struct fo_endpoint *e);
+void fo_mclt_told(struct fo_endpoint *e, uint32_t mclt); /* by the primary; the caller persists */
+void fo_mclt_agreed(struct fo_endpoint *e);		 /* the secondary has adopted ours */
+void fo_store(struct fo_endpoint *e, const struct lease *l, const struct lease_client *c);
+void fo_event(struct fo_endpoint *e, const char *what, const char *why, uint32_t addr, uint32_t a,
+	      uint32_t b);
+
+/* --- fo_link.c --- */
+void fo_link_close(struct fo_endpoint *e, enum fo_close_reason why);
+void fo_link_tell(struct fo_endpoint *e); /* STATE */
+void fo_link_tick(struct fo_endpoint *e);
+uint32_t fo_next_xid(struct fo_endpoint *e);
+void fo_begin(struct fo_endpoint *e, struct fo_writer *w, uint8_t *buf, uint8_t type, uint32_t xid);
+void fo_send(struct fo_endpoint *e, struct fo_writer *w);
+void fo_send_plain(struct fo_endpoint *e, uint8_t type, uint32_t xid); /* without options */
+/* A time of the partner's clock by ours; 0 stays 0. */
+uint32_t fo_translate(const struct fo_endpoint *e, uint32_t theirs);
+bool fo_skewed(const struct fo_endpoint *e); /* beyond what is tolerated */
+
+/* --- fo_update.c --- */
+void fo_updates_reset(struct fo_endpoint *e); /* the link is gone */
+void fo_updates_pump(struct fo_endpoint *e);
+void fo_updates_retry(struct fo_endpoint *e); /* rejected ones again */
+void fo_updates_ask(struct fo_endpoint *e, bool all);
+void fo_updates_asked(struct fo_endpoint *e, bool all, uint32_t xid);
+void fo_updates_acked(struct fo_endpoint *e, const struct fo_msg *m);
+void fo_updates_done(struct fo_endpoint *e, uint32_t xid);
+void fo_updates_forget(struct fo_endpoint *e); /* FO_DO_CLEAR_ACKED */
+/* The partner holds something else, or may: tell it (again). */
+struct lease fo_mark_dirty(const struct lease *l);
+/* Does the primary want this address back from the secondary's share? */
+bool fo_taking_back(const struct fo_endpoint *e, const struct lease *l);
+
+/* --- fo_receive.c --- */
+void fo_receive_updates(struct fo_endpoint *e, const struct fo_msg *m);
+void fo_flush_acks(struct fo_endpoint *e);
+
+/* --- fo_balance.c --- */
+struct fo_share_rule {
+	uint32_t percent;    /* of the available addresses that should be the secondary's */
+	bool round_up;	     /* hot standby: the reserve is at least that */
+	uint32_t misbalance; /* percent of them that a share may be off */
+};
+/**
+ * fo_share_move - how many addresses of a range should change hands
+ * @eager: without a threshold
+ * Return: above 0: from the primary to the secondary; below 0: back.
+ * Spec: decision A4; failover-behaviour §6.3.
+ */
+int64_t fo_share_move(const struct fo_share_rule *r, uint32_t free, uint32_t backup, bool eager);
+void fo_balance(struct fo_endpoint *e);
+void fo_balance_pump(struct fo_endpoint *e);			 /* when it is time, or room */
+void fo_balance_asked(struct fo_endpoint *e, uint32_t xid);	 /* POOLREQ */
+void fo_balance_answered(struct fo_endpoint *e, uint32_t count); /* POOLRESP */

@@ -1,0 +1,170 @@
+/*
+ * The partner's binding updates: translate, judge (core/binding), store, and acknowledge what is
+ * stored. Acknowledgements are gathered for a moment, since one commit serves them all.
+ *
+ * Callers: fo_link (BNDUPD), fo_endpoint (timer), fo_update (before our own updates).
+ * Standards: draft-ietf-dhc-failover-12 §7.1.3, §7.1.4; failover-behaviour §5.1, §5.6, §7.
+ */
+#include "core/fo_endpoint_priv.h"
+#include "shared/loadbal.h"
+
+#include <string.h>
+
+static bool has(const struct fo_binding *b, enum fo_opt_code code)
+{
+	return b->has & 1u << code;
+}
+
+static bool read_client(const struct fo_binding *b, struct lease_client *ret)
+{
+	memset(ret, 0, sizeof(*ret));
+	if (b->client_id.len > CLIENT_ID_MAX || b->chaddr.len > 1 + CHADDR_MAX)
+		return false;
+	if (b->chaddr.len) {
+		ret->htype = b->chaddr.p[0];
+		ret->hlen = (uint8_t)(b->chaddr.len - 1);
+		memcpy(ret->chaddr, b->chaddr.p + 1, ret->hlen);
+	}
+	ret->id_len = (uint8_t)b->client_id.len;
+	if (ret->id_len)
+		memcpy(ret->id, b->client_id.p, ret->id_len);
+	return true;
+}
+
+static void read_update(const struct fo_endpoint *e, const struct fo_binding *b,
+			const struct lease_client *c, struct binding_update *ret)
+{
+	bool client = c->hlen || (c->id_len && e->own_kind); /* failover-wire §5.3: chaddr */
+
+	*ret = (struct binding_update){
+		.lease = { .addr = b->addr,
+			   .state = has(b, FO_OPT_BINDING_STATUS) ? b->status : LEASE_NONE,
+			   .expires = fo_translate(e, b->expires),
+			   .rcvd_pet = fo_translate(e, b->pet),
+			   .cltt = fo_translate(e, b->cltt),
+			   .stos = fo_translate(e, b->stos),
+			   .serial = (uint32_t)b->serial,
+			   .flags = b->ip_flags & (LEASE_RESERVED | LEASE_BOOTP) },
+		.has_cltt = has(b, FO_OPT_CLTT),
+		.has_serial = e->own_kind && b->has_serial,
+		.has_client = client && b->status != LEASE_ABANDONED,
+		.partner_is_primary = !e->conf->primary,
+	};
+	if (!ret->has_client)
+		return;
+	ret->lease.key = lease_client_key(e->hash, c);
+	ret->lease.bucket =
+		loadbal_bucket(e->policy.hash_identity, c->id, c->id_len, c->chaddr, c->hlen);
+}
+
+/* Ours stands against theirs, but the partner does not know it, else it would not have asked. */
+static void answer_with_ours(struct fo_endpoint *e, const struct lease *ours)
+{
+	struct lease d;
+
+	if (!e->own_kind || ours->flags & LEASE_DIRTY || ours->state == LEASE_NONE)
+		return;
+	d = fo_mark_dirty(ours);
+	fo_store(e, &d, NULL);
+}
+
+static enum fo_reject receive_one(struct fo_endpoint *e, const struct fo_binding *b)
+{
+	const struct lease *row = pool_get(e->pool, b->addr);
+	struct lease_client client;
+	struct binding_update u;
+	struct lease ours, then;
+	enum fo_reject r;
+	bool unacked;
+
+	if (!row || !fo_mine(e, b->addr))
+		return FO_REJECT_ILLEGAL_ADDRESS;
+	if (fo_skewed(e)) /* decision A21 */
+		return FO_REJECT_TIME_MISMATCH;
+	if (!read_client(b, &client))
+		return FO_REJECT_UNKNOWN_REASON;
+	ours = *row;
+	read_update(e, b, &client, &u);
+	unacked = u.has_serial ? ours.flags & LEASE_DIRTY : pool_is_in_flight(e->pool, b->addr);
+	r = binding_accept(&e->view, &ours, &u, unacked, e->now.wall, &then);
+	if (r == FO_REJECT_IN_USE || r == FO_REJECT_OUTDATED || r == FO_REJECT_LESS_CRITICAL)
+		answer_with_ours(e, &ours);
+	if (r)
+		return r;
+	/* the stored client knows more (host name, relay agent) than the partner tells */
+	fo_store(e, &then, u.has_client && !client_key_equal(ours.key, then.key) ? &client : NULL);
+	return FO_REJECT_NONE;
+}
+
+static enum fo_reject receive_counted(struct fo_endpoint *e, const struct fo_binding *b)
+{
+	enum fo_reject r = receive_one(e, b);
+
+	e->count.updates_received++;
+	if (!r) {
+		e->count.updates_accepted++;
+		return r;
+	}
+	e->count.updates_rejected++;
+	fo_event(e, "update-refused", fo_reject_text(r), b->addr, r, b->status);
+	return r;
+}
+
+/* --- acknowledging ---------------------------------------------------------------------------- */
+
+void fo_flush_acks(struct fo_endpoint *e)
+{
+	for (uint32_t at = 0; at < e->ack_len;) {
+		size_t len = fo_msg_length(e->acks + at, e->ack_len - at);
+
+		e->sink.send(e->sink.ctx, e->acks + at, len);
+		e->count.sent[FO_BNDACK]++;
+		at += (uint32_t)len;
+	}
+	e->ack_len = e->n_acks = 0;
+	e->ack_at = MONO_NEVER;
+}
+
+static void begin_ack(struct fo_endpoint *e, struct fo_writer *w, uint32_t xid)
+{
+	if (e->ack_len + FO_MSG_MAX > sizeof(e->acks))
+		fo_flush_acks(e);
+	fo_begin(e, w, e->acks + e->ack_len, FO_BNDACK, xid);
+}
+
+static void end_ack(struct fo_endpoint *e, struct fo_writer *w)
+{
+	e->ack_len += (uint32_t)fo_write_end(w);
+	e->n_acks++;
+	if (e->ack_at.us == MONO_NEVER.us)
+		e->ack_at = mono_add_us(e->now.mono, FO_ACK_DELAY_US);
+}
+
+/* One message is acknowledged by one, unless it was made of tiny groups. */
+void fo_receive_updates(struct fo_endpoint *e, const struct fo_msg *m)
+{
+	struct fo_writer w;
+	struct fo_binding b;
+	unsigned cursor = 0, n = 0;
+	bool rejects = false;
+
+	begin_ack(e, &w, m->xid);
+	for (; fo_msg_next_binding(m, &cursor, &b); n++) {
+		enum fo_reject r = receive_counted(e, &b);
+		const char *text = e->own_kind ? NULL : fo_reject_text(r);
+
+		rejects |= r != FO_REJECT_NONE;
+		if (fo_write_ack(&w, b.addr, r, text))
+			continue;
+		end_ack(e, &w);
+		begin_ack(e, &w, m->xid);
+		(void)fo_write_ack(&w, b.addr, r, text);
+	}
+	if (!n) { /* nothing that could be named */
+		fo_write_u8(&w, FO_OPT_REJECT_REASON, FO_REJECT_MISSING_BINDING);
+		rejects = true;
+	}
+	end_ack(e, &w);
+	if (rejects || e->n_acks * 2 >= e->conf->max_unacked)
+		fo_flush_acks(e);
+}
