@@ -345,6 +345,8 @@ static void open_bench(struct bench *b, const struct options *o)
 	int r;
 
 	b->conf = o->conf;
+	if (b->conf.rate * b->conf.period > 0 && b->conf.clients > b->conf.rate * b->conf.period)
+		b->conf.clients = (uint32_t)(b->conf.rate * b->conf.period) + 1;
 	b->event = o->event;
 	b->stop = &stop;
 	b->client = calloc(b->conf.clients, sizeof(*b->client));
