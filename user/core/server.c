@@ -72,13 +72,13 @@ bool server_hears(struct job *j, bool allowed)
 	return allowed;
 }
 
-/* RFC 3074 by the very rule that the kernel applies. */
+/* RFC 3074, by the very rule and the very policy that the kernel applies; outside of NORMAL the
+ * policy says to serve all. */
 bool server_owns_client(const struct job *j)
 {
 	enum loadbal_why why;
 
-	return !j->view->balanced ||
-	       loadbal_serves(&j->view->policy, j->ret->bucket, j->msg->secs, &why);
+	return loadbal_serves(&j->view->policy, j->ret->bucket, j->msg->secs, &why);
 }
 
 /* --- types ---------------------------------------------------------------------------------- */

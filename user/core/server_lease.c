@@ -184,7 +184,6 @@ void server_grant(struct job *j, const struct lease *l, enum claim c)
 	j->ret->lease = n;
 	j->ret->change = j->ret->change_client = true;
 	keep_client(&j->ret->client, j->msg);
-	pool_offer_drop(j->ctx->pool, n.addr);
 }
 
 /* --- RELEASE and DECLINE ------------------------------------------------------------------------

@@ -666,6 +666,7 @@ static void naks(void **state)
 	/* another subnet than the relay's */
 	request(INIT_REBOOT, STRANGER, IP(10, 9, 1, 10));
 	assert_reason(SERVER_NAK_WRONG_SUBNET);
+	assert_true(got.answer && !got.change);
 	assert_int_equal(got.reply.type, DHCPNAK);
 	assert_int_equal(got.reply.server_id, ADDR(2));
 	assert_string_equal(got.reply.message, "the address is not of the client's subnet");
@@ -731,6 +732,11 @@ static void selecting_is_for_the_server_named(void **state)
 	option(DHO_SERVER_ID, "\0", 1);
 	option_u32(DHO_REQUESTED_ADDRESS, addr);
 	assert_int_equal(decide(), SERVER_OTHER_SERVER);
+	/* a client that renews and names a server, too, renews: at any of the two */
+	message(DHCPREQUEST, STRANGER);
+	option_u32(DHO_SERVER_ID, ADDR(3));
+	msg.ciaddr = addr;
+	assert_int_equal(decide(), SERVER_ACKED_NEW);
 	/* nothing asked for at all */
 	message(DHCPREQUEST, STRANGER);
 	assert_int_equal(decide(), SERVER_NO_LEASE);
@@ -762,6 +768,40 @@ static void an_offer_lost_to_somebody_else(void **state)
 	pass(10);
 	assert_int_equal(request(INIT_REBOOT, 2, ADDR(25)), SERVER_NAK_UNKNOWN);
 	assert_int_equal(request(INIT_REBOOT, 2, addr), SERVER_ACKED_RENEWED);
+	assert_int_equal(discover(2, ADDR(25)), SERVER_OFFERED);
+	assert_int_equal(got.reply.yiaddr, addr);
+	/* unless that one is over */
+	now.wall.sec = pool_get(ctx.pool, addr)->expires;
+	assert_int_equal(request(INIT_REBOOT, 2, ADDR(25)), SERVER_ACKED_NEW);
+}
+
+/* Our share is empty: the partner's is given in PARTNER-DOWN after the wait, and never before. */
+static void the_partners_share(void **state)
+{
+	static const struct {
+		enum state s;
+		bool given;
+	} rows[] = { { N1, false }, { CI, false }, { PD, false }, { PD2, true }, { AL, true } };
+
+	(void)state;
+	for (size_t i = 0; i < N(rows); i++) {
+		unsigned theirs = rows[i].s == PD2 ? LEASE_FREE : LEASE_BACKUP;
+
+		start();
+		enter(rows[i].s);
+		for (uint32_t a = 10; a < 65; a++) {
+			struct lease l = { .addr = ADDR(a), .state = (uint8_t)theirs };
+
+			(void)pool_apply(ctx.pool, &l, 0);
+		}
+		discover(1, 0);
+		assert_reason(rows[i].given ? SERVER_OFFERED : SERVER_NO_ADDRESS);
+	}
+	enter(PD);
+	now.wall.sec = T0 + MCLT - 1;
+	assert_int_equal(discover(2, 0), SERVER_NO_ADDRESS);
+	now.wall.sec++;
+	assert_int_equal(discover(2, 0), SERVER_OFFERED);
 }
 
 /* --- reservations: case T000-1
@@ -847,13 +887,19 @@ static void reservation_added_later(void **state)
 	ctx.authoritative = false;
 	pass(10);
 	assert_int_equal(request(RENEWING, 15, ADDR(10)), SERVER_ACKED_RENEWED);
+	/* it took another just before; that is as good until the next renewal */
+	assert_int_equal(request(SELECTING, 15, ADDR(10)), SERVER_ACKED_RENEWED);
 	assert_int_equal(dora(15), ADDR(15));
+	ctx.authoritative = true;
+	pass(10);
+	assert_int_equal(request(SELECTING, 15, ADDR(10)), SERVER_ACKED_RENEWED);
 	assert_int_equal(request(RENEWING, 15, ADDR(15)), SERVER_ACKED_RENEWED);
+	/* who has a reservation is a stranger to all others */
+	assert_int_equal(request(INIT_REBOOT, 15, ADDR(55)), SERVER_NAK_NOT_YOURS);
 	/* a reservation that only the partner's record shows keeps strangers away (A22) */
 	l.addr = ADDR(20);
 	l.flags = LEASE_RESERVED;
 	pool_apply(ctx.pool, &l, 0);
-	ctx.authoritative = true;
 	assert_int_equal(request(INIT_REBOOT, 77, ADDR(20)), SERVER_NAK_NOT_YOURS);
 	assert_int_equal(request(INIT_REBOOT, STRANGER, ADDR(20)), SERVER_ACKED_NEW);
 }
@@ -902,8 +948,13 @@ static void subnet_of_the_client(void **state)
 	assert_int_equal(decide(), SERVER_ACKED_NEW);
 	assert_ptr_equal(got.scope, &scopes[1]);
 	assert_int_equal(got.reply.ciaddr, IP(10, 9, 1, 10));
+	keep();
 	req.dest_addr = 0;
 	assert_int_equal(decide(), SERVER_NAK_WRONG_SUBNET);
+	/* a RELEASE speaks of its own address, whoever relays it */
+	message(DHCPRELEASE, 1);
+	msg.ciaddr = IP(10, 9, 1, 10);
+	assert_int_equal(decide(), SERVER_RELEASED);
 }
 
 static void server_identifier_rule(void **state)
@@ -1118,6 +1169,8 @@ static void expiry(void **state)
 		{ "CI secondary", CI2, LEASE_ACTIVE, LEASE_ACTIVE, 0, 5, LEASE_EXPIRED, 0 },
 		{ "CI primary, untold", CI, LEASE_ACTIVE, LEASE_NONE, 0, 0, LEASE_FREE, 0 },
 		{ "CI primary, untold", CI, LEASE_ACTIVE, LEASE_FREE, 0, 0, LEASE_FREE, 0 },
+		{ "CI primary, partner renewed it", CI, LEASE_ACTIVE, LEASE_FREE, 0, 5,
+		  LEASE_EXPIRED, 0 },
 		{ "CI primary, was backup", CI, LEASE_ACTIVE, LEASE_BACKUP, 0, 0, LEASE_EXPIRED,
 		  0 },
 		{ "CI secondary, untold", CI2, LEASE_ACTIVE, LEASE_BACKUP, 0, 0, LEASE_BACKUP, 0 },
@@ -1360,6 +1413,7 @@ int main(void)
 		cmocka_unit_test(naks),
 		cmocka_unit_test(selecting_is_for_the_server_named),
 		cmocka_unit_test(an_offer_lost_to_somebody_else),
+		cmocka_unit_test(the_partners_share),
 		cmocka_unit_test(reserved_in_an_exclusion),
 		cmocka_unit_test(reservation_added_later),
 		cmocka_unit_test(subnet_of_the_client),
