@@ -13,14 +13,17 @@
 #include <unistd.h>
 #include "store/lease_store.h"
 
-/* A new directory that a store may live in; memory first. Exits with 77 where there is none. */
+/* A new directory that a store may live in: below STORE_TEST_DIR, or memory first. Exits with 77
+ * where there is none. */
 static inline void store_dir_make(char path[64])
 {
-	static const char *const places[] = { "/dev/shm", "/tmp", "." };
+	const char *const places[] = { getenv("STORE_TEST_DIR"), "/dev/shm", "/tmp", "." };
 
-	for (size_t i = 0; i < 3; i++) {
+	for (size_t i = 0; i < 4; i++) {
 		struct statfs fs;
 
+		if (!places[i])
+			continue;
 		snprintf(path, 64, "%s/twinlease-store-XXXXXX", places[i]);
 		if (statfs(places[i], &fs) == 0 && fs.f_type != 0x794c7630 && mkdtemp(path))
 			return;

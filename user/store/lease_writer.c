@@ -137,30 +137,44 @@ static void count(struct lease_writer_stats *s, const struct lease_batch *b, uin
 		s->us_max = ns / 1000;
 }
 
-#ifdef MUTANT_DURABLE_EARLY /* for tests/unit/test_power_cut_mutant.c, which must notice */
-static void mutate(struct lease_writer *w)
+static void finish(struct lease_writer *w, const struct lease_batch *b, uint64_t ns, int r)
 {
 	pthread_mutex_lock(&w->lock);
-	w->done++;
+	count(&w->stats, b, ns, r);
+	if (r < 0)
+		w->err = r;
+	else
+		w->done++;
 	pthread_mutex_unlock(&w->lock);
 	lease_writer_tell(w);
-	(void)nanosleep(&(struct timespec){ .tv_nsec = 1000000 }, NULL);
-	pthread_mutex_lock(&w->lock);
-	w->done--;
-	pthread_mutex_unlock(&w->lock);
 }
+
+static void write_batch(struct lease_writer *w, const struct lease_batch *b)
+{
+#ifdef MUTANT_DURABLE_EARLY /* tests/unit/test_power_cut_mutant.c: must be noticed */
+	finish(w, b, 0, 0);
+	(void)nanosleep(&(struct timespec){ .tv_nsec = 1000000 }, NULL);
+	(void)commit(w->env, b);
 #else
-#define mutate(w) ((void)(w))
+	uint64_t began = clock_monotonic_ns();
+	int r = commit(w->env, b);
+
+	finish(w, b, clock_monotonic_ns() - began, r);
 #endif
+}
 
 /* The next batch to write, NULL to end. */
 static struct lease_batch *wait_for_work(struct lease_writer *w)
 {
+	struct lease_batch *b = NULL;
+
+	pthread_mutex_lock(&w->lock);
 	while (!w->stop && (w->err || w->done == w->submitted))
 		pthread_cond_wait(&w->wake, &w->lock);
-	if (w->err || w->done == w->submitted)
-		return NULL;
-	return &w->ring[w->done % LEASE_BATCHES];
+	if (!w->err && w->done != w->submitted)
+		b = &w->ring[w->done % LEASE_BATCHES];
+	pthread_mutex_unlock(&w->lock);
+	return b;
 }
 
 static void *writer_main(void *arg)
@@ -168,25 +182,8 @@ static void *writer_main(void *arg)
 	struct lease_writer *w = arg;
 	struct lease_batch *b;
 
-	pthread_mutex_lock(&w->lock);
-	while ((b = wait_for_work(w))) {
-		uint64_t began;
-		int r;
-
-		pthread_mutex_unlock(&w->lock);
-		mutate(w);
-		began = clock_monotonic_ns();
-		r = commit(w->env, b);
-		began = clock_monotonic_ns() - began;
-		pthread_mutex_lock(&w->lock);
-		count(&w->stats, b, began, r);
-		if (r < 0)
-			w->err = r;
-		else
-			w->done++;
-		lease_writer_tell(w);
-	}
-	pthread_mutex_unlock(&w->lock);
+	while ((b = wait_for_work(w)))
+		write_batch(w, b);
 	return NULL;
 }
 
