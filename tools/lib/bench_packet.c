@@ -54,7 +54,7 @@ unsigned bench_identity_id(const struct bench_conf *c, uint32_t n, uint8_t id[BE
 		memcpy(id + 1, mac, 6);
 	} else {
 		len = 7;
-		id[0] = 0;
+		memset(id, 0, 3);
 		for (unsigned i = 0; i < 4; i++)
 			id[3 + i] = (uint8_t)(n >> (24 - 8 * i));
 	}
