@@ -48,8 +48,9 @@ _Static_assert(sizeof(struct relation_policy) == 48, "no hidden padding");
 /* tl_control: relationship -> its active slot, 0 to TL_SLOTS - 1; mmap-able; writer: daemon */
 struct relation_control {
 	__u32 active_slot;
+	__u8 pad[4]; /* elements of an array map stand 8 octets apart, also in its mmap */
 };
-_Static_assert(sizeof(struct relation_control) == 4, "no hidden padding");
+_Static_assert(sizeof(struct relation_control) == 8, "stride of the mmap-ed array");
 
 /* tl_alive: one element, mmap-able; writer: daemon; reader: every packet about to be dropped */
 struct filter_alive {
@@ -198,3 +199,16 @@ struct filter_event {
 	__u8 chaddr[16];
 };
 _Static_assert(sizeof(struct filter_event) == 48, "no hidden padding");
+
+/* The public maps of the kernel program by name; X(name) */
+#define FILTER_MAPS(X)                                                                             \
+	X(tl_alive)                                                                                \
+	X(tl_control)                                                                              \
+	X(tl_relation)                                                                             \
+	X(tl_local)                                                                                \
+	X(tl_subnet)                                                                               \
+	X(tl_iface)                                                                                \
+	X(tl_verdict)                                                                              \
+	X(tl_bucket)                                                                               \
+	X(tl_relay)                                                                                \
+	X(tl_event)
