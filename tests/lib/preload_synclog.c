@@ -21,6 +21,7 @@ void synclog_mark(uint64_t batch);
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static int log_fd = -1;
+static int named;
 
 static void put_all(const void *p, size_t len)
 {
@@ -52,11 +53,18 @@ void synclog_mark(uint64_t batch)
 	note(SYNCLOG_MARK, (off_t)batch, NULL, 0, 0);
 }
 
+static void note_name(void)
+{
+	named = 1;
+	note(SYNCLOG_RENAME, 0, NULL, 0, 0);
+}
+
 static int ends(const char *name, size_t len, const char *end)
 {
 	return len >= strlen(end) && !memcmp(name + len - strlen(end), end, strlen(end));
 }
 
+/* Is it the database? When it has its final name without a rename, that is noted as one. */
 static int ours(int fd)
 {
 	char link[64], name[4096];
@@ -64,7 +72,11 @@ static int ours(int fd)
 
 	snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
 	n = readlink(link, name, sizeof(name));
-	return n > 0 && ends(name, (size_t)n, ".mdb") && !ends(name, (size_t)n, "/lock.mdb");
+	if (n <= 0 || !ends(name, (size_t)n, ".mdb") || ends(name, (size_t)n, "/lock.mdb"))
+		return 0;
+	if (!named && ends(name, (size_t)n, "/data.mdb"))
+		note_name();
+	return 1;
 }
 
 static void note_write(int fd, off_t off, const struct iovec *v, int n, ssize_t len)
@@ -153,7 +165,7 @@ int renameat(int from_dir, const char *from, int to_dir, const char *to)
 {
 	int r = REAL(renameat)(from_dir, from, to_dir, to);
 
-	if (r == 0 && ends(to, strlen(to), ".mdb"))
-		note(SYNCLOG_RENAME, 0, NULL, 0, 0);
+	if (r == 0 && ends(to, strlen(to), "data.mdb"))
+		note_name();
 	return r;
 }

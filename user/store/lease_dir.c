@@ -112,9 +112,11 @@ void lease_dir_close(struct lease_dir *d)
 	*d = (struct lease_dir){ -1, -1 };
 }
 
-uint64_t lease_dir_free(const struct lease_dir *d)
+void lease_dir_space(const struct lease_dir *d, uint64_t *ret_free, uint64_t *ret_size)
 {
-	struct statvfs v;
+	struct statvfs v = { 0 };
 
-	return fstatvfs(d->fd, &v) < 0 ? 0 : (uint64_t)v.f_bavail * v.f_frsize;
+	(void)fstatvfs(d->fd, &v); /* a failure leaves the zeros */
+	*ret_free = (uint64_t)v.f_bavail * v.f_frsize;
+	*ret_size = (uint64_t)v.f_blocks * v.f_frsize;
 }

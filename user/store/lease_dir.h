@@ -16,7 +16,8 @@ struct lease_dir {
  * -ENOENT, -EACCES, ... */
 int lease_dir_open(struct lease_dir *d, const char *path, char err[256]);
 void lease_dir_close(struct lease_dir *d);
-uint64_t lease_dir_free(const struct lease_dir *d); /* octets left for us on its file system */
+/* Octets left for us on its file system, and all it has; zeros where it does not say. */
+void lease_dir_space(const struct lease_dir *d, uint64_t *ret_free, uint64_t *ret_size);
 
 /* One sentence about a failure in @dir, and its number. */
 __attribute__((format(printf, 4, 5))) static inline int

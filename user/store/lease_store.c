@@ -139,7 +139,7 @@ int lease_store_reopen(struct lease_store *st, char err[256])
 	lease_writer_resume(&st->writer);
 	st->failed = 0;
 	st->ready = 0;
-	st->open++;
+	st->open++; /* numbers of what was lost never come back */
 	return 0;
 }
 
@@ -286,7 +286,6 @@ void lease_store_dispatch(struct lease_store *st)
 	if (out.err < 0) {
 		st->failed = out.err;
 		st->deferred = false;
-		st->open++; /* numbers of what is lost never come back */
 	} else if (st->deferred && lease_writer_on_way(&st->writer) < LEASE_BATCHES - 1) {
 		hand_over(st);
 	}
@@ -306,9 +305,9 @@ void lease_store_stats(struct lease_store *st, struct lease_store_stats *ret)
 		.failed = w.failed,
 		.commit_us_total = w.us_total,
 		.commit_us_max = w.us_max,
-		.disk_free = lease_dir_free(&st->dir),
 		.bad_records = st->bad_records,
 		.bad_addr = st->bad_addr,
 	};
+	lease_dir_space(&st->dir, &ret->disk_free, &ret->disk_size);
 	lease_env_size(&st->env, &ret->map_size, &ret->used);
 }

@@ -78,6 +78,7 @@ struct lease_store_stats {
 	uint64_t map_size, used, disk_free;
 	uint64_t bad_records; /* read, and found damaged or from the future */
 	uint32_t bad_addr;    /* the last of them */
+	uint64_t disk_size;   /* of the file system; an event is due when 90 % of it are used */
 };
 void lease_store_stats(struct lease_store *st, struct lease_store_stats *ret);
 /* After on_failed: close and open the environment again; the caller then scans. Also callable from
