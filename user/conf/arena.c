@@ -39,7 +39,7 @@ void *arena_alloc(struct arena *a, size_t size)
 
 	if (size > CHUNK / 4)
 		return new_chunk(a, size);
-	size = (size + ALIGN - 1) / ALIGN * ALIGN;
+	size = (size + ALIGN) / ALIGN * ALIGN; /* never 0: an empty array has a place too */
 	if (size > a->left) {
 		a->next = new_chunk(a, CHUNK);
 		a->left = CHUNK;

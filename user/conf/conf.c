@@ -76,7 +76,7 @@ static void build_server(struct conf_ctx *c, const struct raw_root *raw, struct 
 	ret->api.n_listen = raw->api.listen.n;
 	ret->api.read_only = raw->api.read_only;
 	if (!s->interfaces.n && node_is_empty(node_get(s->node, "interfaces")))
-		conf_warning(c, s->node,
+		conf_warning(c, s->node ? s->node : raw->node,
 			     "server has no interfaces: no client is heard; add interfaces: [...]");
 }
 
@@ -114,6 +114,10 @@ static void build(struct job *j, const char *name, const char *text, size_t len)
 	if (!root) {
 		if (c->problems->errors == errors)
 			conf_error_at(c, 1, 1, "the file is empty: begin with `server:`");
+		return;
+	}
+	if (root->kind != NODE_MAP) {
+		conf_error(c, root, "the file is not a mapping: begin with `server:`");
 		return;
 	}
 	conf->file = arena_text(c->keep, name, strlen(name));

@@ -61,7 +61,7 @@ void schema_unknown(struct conf_ctx *c, const struct node *key, const char *cons
 		return;
 	}
 	near = schema_nearest(key->text, names, n);
-	if (distance(key->text, near) <= strlen(near) / 3 + 1)
+	if (distance(key->text, near) <= (strlen(near) + 1) / 3)
 		conf_error(c, key, "unknown key %s: did you mean \"%s\"?", node_show(c, key), near);
 	else
 		conf_error(c, key, "unknown key %s: remove it; the nearest known key is \"%s\"",

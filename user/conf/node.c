@@ -21,6 +21,21 @@ struct builder {
 	bool stop, failed;
 };
 
+/* `!word` in front of a value; a schema needs none, and it is mostly a word to be quoted. */
+static const yaml_char_t *tag_of(const yaml_event_t *ev)
+{
+	switch (ev->type) {
+	case YAML_SCALAR_EVENT:
+		return ev->data.scalar.tag;
+	case YAML_SEQUENCE_START_EVENT:
+		return ev->data.sequence_start.tag;
+	case YAML_MAPPING_START_EVENT:
+		return ev->data.mapping_start.tag;
+	default:
+		return NULL;
+	}
+}
+
 static struct node *new_node(struct builder *b, enum node_kind kind, const yaml_event_t *ev)
 {
 	struct node *n = arena_alloc(b->c->scratch, sizeof(*n));
@@ -29,6 +44,10 @@ static struct node *new_node(struct builder *b, enum node_kind kind, const yaml_
 	n->line = (int)ev->start_mark.line + 1;
 	n->column = (int)ev->start_mark.column + 1;
 	n->text = "";
+	if (tag_of(ev))
+		conf_error(b->c, n,
+			   "tags are not understood: remove it, or quote a value that "
+			   "begins with an exclamation mark");
 	return n;
 }
 

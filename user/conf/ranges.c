@@ -8,17 +8,21 @@
 #include <string.h>
 #include "conf/ranges.h"
 
+static void grow(struct conf_ctx *c, struct range_list *to)
+{
+	uint32_t room = to->room ? 2 * to->room : 64;
+	struct addr_range *v = arena_array(c->scratch, room, sizeof(*v));
+
+	if (to->n)
+		memcpy(v, to->v, to->n * sizeof(*v));
+	to->v = v;
+	to->room = room;
+}
+
 static void append(struct conf_ctx *c, struct range_list *to, struct addr_range r)
 {
-	if (to->n == to->room) {
-		uint32_t room = to->room ? 2 * to->room : 64;
-		struct addr_range *v = arena_array(c->scratch, room, sizeof(*v));
-
-		if (to->n)
-			memcpy(v, to->v, to->n * sizeof(*v));
-		to->v = v;
-		to->room = room;
-	}
+	if (to->n == to->room)
+		grow(c, to);
 	to->v[to->n++] = r;
 	to->addresses += (uint64_t)r.last - r.first + 1;
 }
@@ -187,6 +191,8 @@ void ranges_build(struct conf_ctx *c, const struct raw_scope *s, uint32_t scope,
 	unsigned nx = keep(c, s, x, s->exclusions.n, check_exclusion), k = 0;
 	uint32_t from = to->n;
 
+	if (!to->v)
+		grow(c, to);
 	n = drop_overlaps(c, r, n);
 	for (unsigned i = 0; i < n; i++)
 		k = cut(c, to, (struct addr_range){ r[i]->span.first, r[i]->span.last, scope, 0 },

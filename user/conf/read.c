@@ -130,9 +130,5 @@ static void read_section(struct conf_ctx *c, enum section in, const struct node 
 
 void schema_read(struct conf_ctx *c, const struct node *root, struct raw_root *ret)
 {
-	if (root && root->kind != NODE_MAP) {
-		conf_error(c, root, "the file is not a mapping: begin with `server:`");
-		root = NULL;
-	}
 	read_section(c, IN_ROOT, root, (uint8_t *)ret);
 }

@@ -151,7 +151,7 @@ extern const unsigned schema_n_keys;
 extern const size_t schema_section_size[SECTIONS];
 
 /* Read the whole tree. Mistakes are told; what was wrong keeps its default. */
-void schema_read(struct conf_ctx *c, const struct node *root, struct raw_root *ret);
+void schema_read(struct conf_ctx *c, const struct node *root /* a map */, struct raw_root *ret);
 
 /* The name among @n most like @wrong. */
 const char *schema_nearest(const char *wrong, const char *const *names, unsigned n);

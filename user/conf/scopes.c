@@ -194,6 +194,14 @@ struct scopes_job {
 	struct range_list ranges;
 };
 
+/* Something was meant to be there, right or wrong. */
+static bool has_items(const struct raw_scope *s, const char *key)
+{
+	const struct node *n = node_get(s->node, key);
+
+	return n && (n->len || n->n);
+}
+
 static void build_scope(struct scopes_job *j, const struct raw_scope *s, uint32_t index,
 			struct scope *ret)
 {
@@ -210,7 +218,7 @@ static void build_scope(struct scopes_job *j, const struct raw_scope *s, uint32_
 	ret->first_range = j->ranges.n;
 	ranges_build(c, s, index, &j->ranges);
 	ret->n_ranges = j->ranges.n - ret->first_range;
-	if (!s->ranges.n && !s->reservations.n)
+	if (!has_items(s, "ranges") && !has_items(s, "reservations"))
 		conf_warning(c, s->node, "scope without ranges: nobody gets an address; add some");
 }
 
