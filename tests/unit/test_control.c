@@ -1,0 +1,426 @@
+/*
+ * The API over a real UNIX socket: a child process serves made-up data through struct ctl_ops, the
+ * test asks with the client of twinctl.
+ */
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <signal.h>
+#include <unistd.h>
+#include <cmocka.h>
+
+#include <event2/event.h>
+
+#include "ctl/control.h"
+#include "sys/log.h"
+#include "twinctl/http.c"
+
+#define NET 0x0a090000u
+
+static char socket_path[64];
+static pid_t child;
+
+/* --- what the child serves ---------------------------------------------------------------------
+ */
+
+static struct conf conf;
+static struct conf_relation relation;
+static struct fo_record record;
+static struct fo_view view;
+static struct fo_counters counters;
+static struct scope scope;
+static struct addr_range range = { NET + 10, NET + 209, 0, 0 };
+static struct pool *pool;
+
+static struct now fake_now(void *ctx)
+{
+	(void)ctx;
+	return (struct now){ { 5000000 }, { 1700000000 } };
+}
+
+static const struct conf *fake_conf(void *ctx)
+{
+	(void)ctx;
+	return &conf;
+}
+
+static const struct pool *fake_pool(void *ctx)
+{
+	(void)ctx;
+	return pool;
+}
+
+static void fake_status(void *ctx, struct ctl_status *ret)
+{
+	(void)ctx;
+	*ret = (struct ctl_status){ .version = "9",
+				    .server_name = "a",
+				    .serving = true,
+				    .why_not = "",
+				    .filter_mode = "native",
+				    .leases_active = 3 };
+}
+
+static void fake_relation(void *ctx, unsigned i, struct fo_status *ret)
+{
+	(void)ctx;
+	(void)i;
+	*ret = (struct fo_status){ .conf = &relation.fo,
+				   .record = &record,
+				   .view = &view,
+				   .counters = &counters,
+				   .connected = true,
+				   .clock_skew_ms = -1500,
+				   .pending_updates = 7,
+				   .next = "something happens",
+				   .next_at = 1700000100 };
+}
+
+static const char *fake_operate(void *ctx, unsigned i, enum fo_event ev, uint32_t since)
+{
+	(void)ctx;
+	(void)i;
+	if (ev == FO_EV_OP_PARTNER_DOWN)
+		return "the partner is linked";
+	return ev == FO_EV_OP_FORCE_PARTNER_DOWN && since == 1700000000 ? NULL : "unexpected";
+}
+
+static int fake_lease(void *ctx, uint32_t addr, struct lease *ret, struct lease_client *c)
+{
+	(void)ctx;
+	if (addr < NET + 10 || addr > NET + 12)
+		return -ENOENT;
+	*ret = (struct lease){ .addr = addr, .state = LEASE_ACTIVE, .expires = 1700003600 };
+	*c = (struct lease_client){ .htype = 1,
+				    .hlen = 6,
+				    .chaddr = { 2, 0, 0, 0, 0, (uint8_t)addr },
+				    .host_name_len = 2,
+				    .host_name = "pc" };
+	return 0;
+}
+
+static int fake_filter(void *ctx, struct ctl_filter *ret)
+{
+	(void)ctx;
+	memset(ret, 0, sizeof(*ret));
+	ret->mode = "native";
+	return 0;
+}
+
+static int fake_buckets(void *ctx, unsigned i, struct ctl_bucket ret[256])
+{
+	(void)ctx;
+	(void)i;
+	ret[255].left = 5;
+	return 0;
+}
+
+static void fake_explain(void *ctx, const struct lease_client *c, uint32_t addr, uint16_t secs,
+			 struct server_decision *ret)
+{
+	(void)ctx;
+	memset(ret, 0, sizeof(*ret));
+	ret->scope = &scope;
+	ret->bucket = (uint8_t)(c->chaddr[5] + secs);
+	ret->answer = true;
+	ret->reply.yiaddr = addr + 9;
+	ret->grant.limited_by = LIMIT_MCLT;
+}
+
+static unsigned fake_metrics(void *ctx, struct ctl_metric ret[CTL_METRICS_MAX])
+{
+	(void)ctx;
+	ret[0] = (struct ctl_metric){ "twinlease_x_total", "reason", "a", "help", false, 4 };
+	return 1;
+}
+
+static void make_pool(void)
+{
+	size_t size = pool_size(&conf.scopes, 16);
+	void *mem = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	pool = pool_init(mem, size, &conf.scopes, 16);
+	for (uint32_t i = 10; i < 13; i++) {
+		struct lease l = { .addr = NET + i,
+				   .state = LEASE_ACTIVE,
+				   .expires = 1700003600,
+				   .key = { { i, 1 } } };
+
+		pool_apply(pool, &l, 0);
+	}
+}
+
+static void make_conf(const char **listen)
+{
+	scope = (struct scope){ .subnet = NET,
+				.prefix = 24,
+				.relation = 0,
+				.name = "floor 9",
+				.lease_time = 600,
+				.n_ranges = 1 };
+	conf.scopes = (struct scope_table){ &scope, 1, &range, 1 };
+	relation.fo = (struct fo_conf){ .name = "cam/pus", .primary = true, .mclt = 30 };
+	memset(relation.fo.policy.hba, 0xff, 16);
+	record = (struct fo_record){ .end = { .state = FO_NORMAL,
+					      .peer = FO_NORMAL,
+					      .stos = 1700000000,
+					      .primary = true } };
+	conf.relations = &relation;
+	conf.n_relations = 1;
+	conf.api.listen = listen;
+	conf.api.n_listen = 1;
+	make_pool();
+}
+
+static void serve(int ready)
+{
+	static char listen_at[80];
+	const char *listen[] = { listen_at };
+	struct event_base *base = event_base_new();
+	struct ctl_ops ops = { NULL,	    fake_now,	   fake_conf,	 fake_pool,
+			       fake_status, fake_relation, fake_operate, fake_lease,
+			       fake_filter, fake_buckets,  fake_explain, fake_metrics };
+	struct ctl *ctl;
+	char err[256];
+
+	snprintf(listen_at, sizeof(listen_at), "unix:%s", socket_path);
+	make_conf(listen);
+	log_setup(LOG_L_ERROR, LOG_TEXT);
+	log_event(LOG_L_INFO, "hello", "a=1");
+	if (ctl_open(base, &conf, &ops, &ctl, err) < 0 || write(ready, "x", 1) != 1)
+		_exit(1);
+	event_base_dispatch(base);
+	_exit(0);
+}
+
+static int start(void **state)
+{
+	int pipes[2];
+	char c;
+
+	(void)state;
+	snprintf(socket_path, sizeof(socket_path), "/tmp/twinlease-test-%d.sock", (int)getpid());
+	if (pipe(pipes) < 0)
+		return -1;
+	child = fork();
+	if (!child)
+		serve(pipes[1]);
+	close(pipes[1]);
+	return read(pipes[0], &c, 1) == 1 ? 0 : -1;
+}
+
+static int stop(void **state)
+{
+	(void)state;
+	kill(child, SIGKILL);
+	waitpid(child, NULL, 0);
+	unlink(socket_path);
+	return 0;
+}
+
+/* --- questions -----------------------------------------------------------------------------------
+ */
+
+static struct twinctl ask_with(void)
+{
+	static char server[80];
+
+	snprintf(server, sizeof(server), "unix:%s", socket_path);
+	return (struct twinctl){ .server = server };
+}
+
+static json_t *ask(const char *path, json_t *body)
+{
+	struct twinctl t = ask_with();
+
+	return api_call(&t, path, body);
+}
+
+static const char *text_at(const json_t *o, const char *key)
+{
+	const char *s = json_string_value(json_object_get(o, key));
+
+	assert_non_null(s);
+	return s;
+}
+
+static void the_socket_is_for_owner_and_group(void **state)
+{
+	struct stat st;
+
+	(void)state;
+	assert_int_equal(stat(socket_path, &st), 0);
+	assert_int_equal(st.st_mode & 0777, 0660);
+}
+
+static void relationship_has_every_key(void **state)
+{
+	static const char *const keys[] = { "name",
+					    "role",
+					    "mode",
+					    "local",
+					    "partner",
+					    "scopes",
+					    "local-share",
+					    "partner-share",
+					    "buckets",
+					    "standby-reserve",
+					    "max-client-lead-time",
+					    "auto-partner-down",
+					    "secs-threshold",
+					    "hash-identity",
+					    "authentication",
+					    "state",
+					    "state-since",
+					    "partner-state",
+					    "partner-state-since",
+					    "connected",
+					    "clock-skew",
+					    "pending-updates",
+					    "unacked-updates",
+					    "next" };
+	json_t *o = ask("/v1/relationships/cam%2Fpus", NULL);
+
+	(void)state;
+	assert_non_null(o);
+	for (unsigned i = 0; i < sizeof(keys) / sizeof(keys[0]); i++)
+		if (!json_object_get(o, keys[i]))
+			fail_msg("key %s is missing", keys[i]);
+	assert_int_equal(json_object_size(o), sizeof(keys) / sizeof(keys[0]));
+	assert_string_equal(text_at(o, "state"), "NORMAL");
+	assert_string_equal(text_at(o, "state-since"), "2023-11-14T22:13:20Z");
+	assert_int_equal(json_integer_value(json_object_get(o, "local-share")), 50);
+	json_decref(o);
+}
+
+static void leases_come_in_pages(void **state)
+{
+	json_t *o = ask("/v1/leases?limit=2", NULL), *list;
+
+	(void)state;
+	assert_non_null(o);
+	list = json_object_get(o, "leases");
+	assert_int_equal(json_array_size(list), 2);
+	assert_string_equal(text_at(json_array_get(list, 0), "address"), "10.9.0.10");
+	assert_string_equal(text_at(json_array_get(list, 0), "hardware-address"),
+			    "02:00:00:00:00:0a");
+	assert_string_equal(text_at(o, "next"), "10.9.0.12");
+	json_decref(o);
+	o = ask("/v1/leases?from=10.9.0.12", NULL);
+	assert_int_equal(json_array_size(json_object_get(o, "leases")), 1);
+	assert_true(json_is_null(json_object_get(o, "next")));
+	json_decref(o);
+}
+
+static void refusals_are_told(void **state)
+{
+	json_t *o = ask("/v1/relationships/cam%2Fpus/partner-down",
+			json_pack("{s:b, s:s}", "force", 1, "since", "2023-11-14T22:13:20Z"));
+
+	(void)state;
+	assert_non_null(o);
+	json_decref(o);
+	assert_null(ask("/v1/relationships/cam%2Fpus/partner-down", json_object()));
+	assert_null(ask("/v1/relationships/other", NULL));
+	assert_null(ask("/v1/leases/10.9.0.99", NULL));
+	assert_null(ask("/v1/leases/10.9.0.300", NULL));
+	assert_null(ask("/v1/leases?limit=0", NULL));
+	assert_null(ask("/v1/nothing", NULL));
+	assert_null(ask("/v1/explain?hardware-address=zz", NULL));
+}
+
+static void errors_have_codes(void **state)
+{
+	struct twinctl t = ask_with();
+	FILE *f = request(&t, "/v1/leases?limit=0", NULL);
+	struct head h;
+	char *text;
+	json_t *o;
+
+	(void)state;
+	assert_non_null(f);
+	assert_true(read_head(f, &h));
+	assert_int_equal(h.status, 400);
+	text = read_body(f, &h);
+	o = json_loads(text, 0, NULL);
+	assert_string_equal(text_at(json_object_get(o, "error"), "code"), "bad-limit");
+	assert_string_equal(text_at(json_object_get(o, "error"), "subject"), "0");
+	json_decref(o);
+	free(text);
+	fclose(f);
+}
+
+static void buckets_and_explain(void **state)
+{
+	json_t *o = ask("/v1/filter/buckets", NULL), *d;
+
+	(void)state;
+	assert_non_null(o);
+	assert_int_equal(json_integer_value(json_array_get(
+				 json_array_get(json_object_get(o, "buckets"), 255), 1)),
+			 5);
+	json_decref(o);
+	o = ask("/v1/explain?hardware-address=02:00:00:00:00:0b&secs=3", NULL);
+	assert_non_null(o);
+	assert_int_equal(json_array_size(json_object_get(o, "leases")), 1);
+	d = json_array_get(json_object_get(o, "discover"), 0);
+	assert_int_equal(json_integer_value(json_object_get(d, "bucket")), 14);
+	assert_string_equal(text_at(d, "address"), "10.9.0.10");
+	json_decref(o);
+}
+
+static bool first_event(void *ctx, const char *line)
+{
+	strcpy(ctx, line);
+	return false;
+}
+
+static void events_can_be_followed(void **state)
+{
+	struct twinctl t = ask_with();
+	char line[8192] = "";
+
+	(void)state;
+	assert_int_equal(api_follow(&t, "/v1/events?follow=true", first_event, line), EXIT_DONE);
+	assert_non_null(strstr(line, "\"hello\""));
+}
+
+static void metrics_are_exposed(void **state)
+{
+	struct twinctl t = ask_with();
+	FILE *f = request(&t, "/metrics", NULL);
+	struct head h;
+	char *text;
+
+	(void)state;
+	assert_non_null(f);
+	assert_true(read_head(f, &h));
+	text = read_body(f, &h);
+	assert_non_null(strstr(text, "# TYPE twinlease_x_total counter\n"
+				     "twinlease_x_total{reason=\"a\"} 4\n"));
+	free(text);
+	fclose(f);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(the_socket_is_for_owner_and_group),
+		cmocka_unit_test(relationship_has_every_key),
+		cmocka_unit_test(leases_come_in_pages),
+		cmocka_unit_test(refusals_are_told),
+		cmocka_unit_test(errors_have_codes),
+		cmocka_unit_test(buckets_and_explain),
+		cmocka_unit_test(events_can_be_followed),
+		cmocka_unit_test(metrics_are_exposed),
+	};
+	return cmocka_run_group_tests(tests, start, stop);
+}

@@ -1,0 +1,218 @@
+/*
+ * The clients' side of the node: a batch of datagrams in, one decision each, leases into the
+ * store, replies out after the commit. OFFERs and answers to INFORM promise nothing and leave
+ * with the turn.
+ */
+#include "node_priv.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+/* A reply that waits: where it goes, then its octets. */
+struct out_reply {
+	struct dhcp_io_dest dest;
+	uint32_t len, pad;
+};
+
+const struct fo_view *node_view(const struct node *n, const struct scope *s)
+{
+	return s && s->relation >= 0 ? &n->views[s->relation] : &fo_view_alone;
+}
+
+/* --- replies
+ * ---------------------------------------------------------------------------------------- */
+
+void node_send_reply(struct node *n, const void *payload, uint32_t len)
+{
+	struct out_reply head;
+
+	memcpy(&head, payload, sizeof(head));
+	if (len < sizeof(head) + head.len)
+		return;
+	dhcp_io_send(n->io, &head.dest, (const uint8_t *)payload + sizeof(head), head.len);
+	n->count.replies++;
+}
+
+static bool waits_for_disk(const struct server_decision *d)
+{
+	return d->change || d->reply.type == DHCPNAK ||
+	       (d->reply.type == DHCPACK && d->reply.yiaddr);
+}
+
+static void reply(struct node *n, const struct dhcp_datagram *in, const struct dhcp_msg *m,
+		  const struct server_decision *d)
+{
+	uint8_t buf[DHCP_IO_PAYLOAD_MAX];
+	struct out_reply head = { 0 };
+	size_t mtu = dhcp_io_payload_max(n->io, in->iface);
+	uint8_t *p;
+
+	head.len = (uint32_t)dhcp_reply_encode(m, &d->reply, buf, sizeof(buf), mtu);
+	if (!head.len) {
+		n->count.reasons[SERVER_NO_ROOM]++;
+		return;
+	}
+	head.dest = dhcp_io_dest_for(in, m, &d->reply);
+	if (!waits_for_disk(d)) {
+		dhcp_io_send(n->io, &head.dest, buf, head.len);
+		n->count.replies++;
+		return;
+	}
+	p = outbox_push(&n->outbox, node_wait_for(n), OUT_REPLY, 0,
+			(uint32_t)sizeof(head) + head.len);
+	if (!p) {
+		n->count.outbox_full++;
+		return; /* the client asks again */
+	}
+	memcpy(p, &head, sizeof(head));
+	memcpy(p + sizeof(head), buf, head.len);
+}
+
+/* --- requests
+ * --------------------------------------------------------------------------------------- */
+
+/* The address of ours that stands for the interface: one inside of a scope, for clients without a
+ * relay; else the first. */
+static uint32_t interface_address(const struct node *n, unsigned iface, const struct dhcp_msg *m)
+{
+	enum subnet_by by;
+	uint32_t hint = dhcp_subnet_hint(m, &by);
+	const struct scope *s = hint ? scope_find(&n->conf->scopes, hint) : NULL;
+	uint32_t addr, first = 0;
+
+	for (unsigned i = 0; (addr = dhcp_io_address(n->io, iface, i)); i++) {
+		const struct scope *mine = scope_find(&n->conf->scopes, addr);
+
+		if (s ? mine == s : mine != NULL)
+			return addr;
+		if (!first)
+			first = addr;
+	}
+	return first;
+}
+
+static int store_change(struct node *n, const struct server_decision *d)
+{
+	int r = node_put(n, &d->lease, d->change_client ? &d->client : NULL);
+
+	if (r < 0)
+		return r;
+	(void)pool_apply(n->pool, &d->lease, lease_store_batch(n->store));
+	node_touch(n, d->scope);
+	return 0;
+}
+
+/* Another server was chosen: if it is the partner, the partner lives (decision A8). */
+static void partner_sign(struct node *n, const struct server_decision *d)
+{
+	if (d->reason == SERVER_OTHER_SERVER && d->scope && d->scope->relation >= 0)
+		fo_endpoint_partner_sign(n->relations[d->scope->relation].ep, &n->now);
+}
+
+static void hear(struct node *n, const struct dhcp_datagram *in)
+{
+	struct server_decision d;
+	struct server_request req;
+	struct dhcp_msg m;
+	enum dhcp_verdict v;
+
+	n->count.datagrams++;
+	if (dhcp_datagram_age_us(in) > NODE_STALE_US) {
+		n->count.stale++;
+		return;
+	}
+	v = dhcp_msg_decode(in->payload, in->len, &m);
+	if (v != DHCP_OK) {
+		n->count.malformed[v]++;
+		return;
+	}
+	req = (struct server_request){
+		.msg = &m,
+		.iface_addr = interface_address(n, in->iface, &m),
+		.dest_addr = in->dest,
+		.key = client_key(&n->hash, dhcp_client_id(&m), m.htype, dhcp_chaddr(&m)),
+	};
+	server_decide(&n->server, &req, &n->now, &d);
+	n->count.reasons[d.reason]++;
+	partner_sign(n, &d);
+	if (d.change && store_change(n, &d) < 0)
+		return;
+	if (d.answer)
+		reply(n, in, &m, &d);
+}
+
+static void on_readable(evutil_socket_t fd, short what, void *arg)
+{
+	static struct dhcp_datagram batch[NODE_BATCH]; /* one thread, one batch at a time */
+	struct node *n = arg;
+	int got;
+
+	(void)what;
+	node_turn_begin(n);
+	got = dhcp_io_receive(n->io, fd, batch, NODE_BATCH);
+	for (int i = 0; n->serving && i < got; i++)
+		hear(n, &batch[i]);
+}
+
+/* --- life
+ * --------------------------------------------------------------------------------------------- */
+
+int node_clients_open(struct node *n, char err[256])
+{
+	struct dhcp_io_conf c = { .interfaces = n->conf->server.interfaces,
+				  .n_interfaces = n->conf->server.n_interfaces };
+
+	return dhcp_io_open(&c, &n->io, err);
+}
+
+static void forget_events(struct node *n)
+{
+	for (unsigned i = 0; i < n->n_dhcp_ev; i++)
+		event_free(n->dhcp_ev[i]);
+	n->n_dhcp_ev = 0;
+}
+
+int node_clients_start(struct node *n)
+{
+	int fds[64];
+	unsigned count = dhcp_io_fds(n->io, fds, 64);
+
+	forget_events(n);
+	for (unsigned i = 0; i < count; i++) {
+		struct event *ev = event_new(n->base, fds[i], EV_READ | EV_PERSIST, on_readable, n);
+
+		if (!ev)
+			return -ENOMEM;
+		event_priority_set(ev, PRIO_CLIENTS);
+		n->dhcp_ev[n->n_dhcp_ev++] = ev;
+		if (!n->deaf)
+			event_add(ev, NULL);
+	}
+	return 0;
+}
+
+void node_clients_deaf(struct node *n, bool deaf)
+{
+	if (deaf == n->deaf)
+		return;
+	n->deaf = deaf;
+	for (unsigned i = 0; i < n->n_dhcp_ev; i++)
+		(void)(deaf ? event_del(n->dhcp_ev[i]) : event_add(n->dhcp_ev[i], NULL));
+}
+
+void node_clients_refresh(struct node *n)
+{
+	if (!dhcp_io_rescan(n->io)) /* true: something has changed */
+		return;
+	(void)node_clients_start(n);
+	if (n->dp)
+		(void)datapath_set_local(n->dp);
+}
+
+void node_clients_close(struct node *n)
+{
+	forget_events(n);
+	dhcp_io_close(n->io);
+	n->io = NULL;
+}

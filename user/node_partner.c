@@ -1,0 +1,290 @@
+/*
+ * The failover side of the node: gives each core/fo_endpoint its store, its connection and its
+ * time, and carries out what it asks for in the order it asked.
+ *
+ * A change of state is persisted, then told to the partner, then written to the kernel's maps:
+ * all three pass through the outbox in that order.
+ */
+#include "node_priv.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/random.h>
+
+struct out_policy {
+	struct fo_view view;
+	mono_t decided;
+};
+
+/* --- sink: what an endpoint wants done ----------------------------------------------------------
+ */
+
+static void sink_send(void *ctx, const uint8_t *msg, size_t len)
+{
+	struct node_relation *r = ctx;
+	struct node *n = r->node;
+	void *p = outbox_push(&n->outbox, node_wait_for(n), OUT_FO_MESSAGE, (uint16_t)r->index,
+			      (uint32_t)len);
+
+	if (!p) {
+		n->count.outbox_full++;
+		r->broken = true; /* a gap in the stream: the link ends with this turn */
+		return;
+	}
+	memcpy(p, msg, len);
+}
+
+static void sink_send_now(void *ctx, const uint8_t *msg, size_t len)
+{
+	struct node_relation *r = ctx;
+
+	fo_net_send(r->node->net, r->index, msg, len);
+}
+
+static void sink_close(void *ctx, enum fo_close_reason why)
+{
+	struct node_relation *r = ctx;
+	struct node *n = r->node;
+	uint8_t *p;
+
+	if (why == FO_CLOSE_SILENT) { /* nothing that was sent could still arrive */
+		fo_net_close(n->net, r->index, why);
+		return;
+	}
+	p = outbox_push(&n->outbox, node_wait_for(n), OUT_FO_CLOSE, (uint16_t)r->index, 1);
+	if (p)
+		*p = (uint8_t)why;
+	else
+		fo_net_close(n->net, r->index, why);
+}
+
+static void sink_persist(void *ctx, const struct fo_record *rec)
+{
+	struct node_relation *r = ctx;
+	struct node *n = r->node;
+
+	if (lease_store_put_relation(n->store, n->conf->relations[r->index].fo.name, rec) == 0)
+		n->open_puts++;
+}
+
+static void sink_put(void *ctx, const struct lease *l, const struct lease_client *c)
+{
+	struct node_relation *r = ctx;
+	const struct scope *s = pool_scope(r->node->pool, l->addr);
+
+	(void)node_put(r->node, l, c); /* a refusal means a failed store: on_failed has told */
+	if (s)
+		node_touch_scope(r->node, s);
+}
+
+static bool sink_client(void *ctx, uint32_t addr, struct lease_client *ret)
+{
+	struct node_relation *r = ctx;
+	struct lease l;
+
+	return lease_store_get(r->node->store, addr, &l, ret) == 0;
+}
+
+static void sink_policy(void *ctx, const struct fo_view *v)
+{
+	struct node_relation *r = ctx;
+	struct node *n = r->node;
+	struct out_policy *p = outbox_push(&n->outbox, node_wait_for(n), OUT_POLICY,
+					   (uint16_t)r->index, sizeof(*p));
+
+	if (!p) { /* no room to wait: serve nobody, which is never wrong */
+		n->views[r->index] = (struct fo_view){ .policy.serve = SERVE_NONE };
+		return;
+	}
+	*p = (struct out_policy){ *v, clock_now().mono };
+}
+
+static void sink_event(void *ctx, const char *what, const char *why, uint32_t addr, uint32_t a,
+		       uint32_t b)
+{
+	struct node_relation *r = ctx;
+	const struct fo_conf *c = &r->node->conf->relations[r->index].fo;
+
+	if (addr)
+		log_event(LOG_L_INFO, what,
+			  "relationship=%s address=%u.%u.%u.%u why=\"%s\" a=%u b=%u", c->name,
+			  addr >> 24, addr >> 16 & 255, addr >> 8 & 255, addr & 255, why ? why : "",
+			  a, b);
+	else
+		log_event(LOG_L_INFO, what, "relationship=%s why=\"%s\" a=%u b=%u", c->name,
+			  why ? why : "", a, b);
+}
+
+static uint64_t sink_random(void *ctx)
+{
+	uint64_t v = 0;
+
+	(void)ctx;
+	(void)!getrandom(&v, sizeof(v), 0);
+	return v;
+}
+
+/* --- network: what the partner does -------------------------------------------------------------
+ */
+
+static struct fo_endpoint *endpoint(struct node *n, unsigned i)
+{
+	node_turn_begin(n);
+	return n->relations[i].ep;
+}
+
+static void net_up(void *ctx, unsigned i, bool ours)
+{
+	struct node *n = ctx;
+	struct fo_endpoint *e = endpoint(n, i);
+
+	if (e)
+		fo_endpoint_link_up(e, &n->now, ours);
+	else
+		fo_net_close(n->net, i, FO_CLOSE_STATE); /* the store is failing: say nothing */
+}
+
+static void net_down(void *ctx, unsigned i, enum fo_close_reason why)
+{
+	struct node *n = ctx;
+	struct fo_endpoint *e = endpoint(n, i);
+
+	if (e)
+		fo_endpoint_link_down(e, &n->now, why);
+}
+
+static void net_message(void *ctx, unsigned i, const struct fo_msg *m)
+{
+	struct node *n = ctx;
+	struct fo_endpoint *e = endpoint(n, i);
+
+	if (e)
+		fo_endpoint_message(e, m, &n->now);
+}
+
+static void net_garbage(void *ctx, unsigned i, enum fo_verdict v)
+{
+	struct node *n = ctx;
+	struct fo_endpoint *e = endpoint(n, i);
+
+	if (e)
+		fo_endpoint_garbage(e, v, &n->now);
+	if (fo_net_is_up(n->net, i)) {
+		fo_net_close(n->net, i, FO_CLOSE_PROTOCOL);
+		if (e)
+			fo_endpoint_link_down(e, &n->now, FO_CLOSE_PROTOCOL);
+	}
+}
+
+/* --- what leaves after its commit
+ * ------------------------------------------------------------------ */
+
+static void switch_policy(struct node *n, unsigned i, const struct out_policy *p)
+{
+	int64_t us;
+
+	n->views[i] = p->view;
+	if (!n->dp || datapath_set_policy(n->dp, i, &p->view.policy) < 0)
+		return;
+	us = clock_now().mono.us - p->decided.us;
+	n->switches.count++;
+	n->switches.us_last = (uint64_t)us;
+	if ((uint64_t)us > n->switches.us_max)
+		n->switches.us_max = (uint64_t)us;
+}
+
+void node_partner_out(struct node *n, const struct outbox_item *i)
+{
+	const void *p = outbox_payload(i);
+
+	switch ((enum outbox_kind)i->kind) {
+	case OUT_FO_MESSAGE:
+		fo_net_send(n->net, i->relation, p, i->len);
+		break;
+	case OUT_FO_CLOSE:
+		fo_net_close(n->net, i->relation, *(const uint8_t *)p);
+		break;
+	case OUT_POLICY:
+		switch_policy(n, i->relation, p);
+		break;
+	case OUT_REPLY:
+		break;
+	}
+}
+
+/* --- life
+ * ----------------------------------------------------------------------------------------- */
+
+int node_partner_open(struct node *n)
+{
+	for (unsigned i = 0; i < n->conf->n_relations; i++) {
+		struct node_relation *r = &n->relations[i];
+
+		r->node = n;
+		r->index = i;
+		r->size = fo_endpoint_size(&n->conf->relations[i].fo);
+		r->mem = mmap(NULL, r->size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
+			      -1, 0);
+		if (r->mem == MAP_FAILED) {
+			r->mem = NULL;
+			return -ENOMEM;
+		}
+	}
+	return 0;
+}
+
+static int load_one(struct node *n, struct node_relation *r)
+{
+	const struct fo_conf *c = &n->conf->relations[r->index].fo;
+	struct fo_sink sink = { r,	  sink_send,   sink_send_now, sink_close, sink_persist,
+				sink_put, sink_client, sink_policy,   sink_event, sink_random };
+	struct fo_record rec;
+	int err = lease_store_get_relation(n->store, c->name, &rec);
+
+	if (err < 0 && err != -ENOENT)
+		return err;
+	memset(r->mem, 0, r->size);
+	r->ep = fo_endpoint_init(r->mem, r->size, c, err ? NULL : &rec, n->start_count, n->pool,
+				 &n->hash, &sink, &n->now);
+	fo_endpoint_turn(r->ep, lease_store_batch(n->store), &n->now);
+	return 0;
+}
+
+int node_partner_load(struct node *n)
+{
+	int r = 0;
+
+	for (unsigned i = 0; !r && i < n->conf->n_relations; i++)
+		r = load_one(n, &n->relations[i]);
+	return r;
+}
+
+int node_partner_start(struct node *n, char err[256])
+{
+	struct fo_net_ops ops = { n, net_up, net_down, net_message, net_garbage };
+
+	if (!n->conf->n_relations)
+		return 0;
+	return fo_net_open(n->base, n->conf, &ops, &n->net, err);
+}
+
+void node_partner_lost(struct node *n, enum fo_close_reason why)
+{
+	for (unsigned i = 0; i < n->conf->n_relations; i++) {
+		if (n->net && fo_net_is_up(n->net, i))
+			fo_net_close(n->net, i, why);
+		n->relations[i].ep = NULL; /* made anew from disk */
+		n->views[i] = (struct fo_view){ .policy.serve = SERVE_NONE };
+	}
+}
+
+void node_partner_close(struct node *n)
+{
+	fo_net_close_all(n->net);
+	n->net = NULL;
+	for (unsigned i = 0; n->relations && i < n->conf->n_relations; i++)
+		if (n->relations[i].mem)
+			(void)munmap(n->relations[i].mem, n->relations[i].size);
+}

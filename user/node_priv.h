@@ -1,0 +1,113 @@
+#pragma once
+/* Inside of the node, shared by node*.c. */
+#include <event2/event.h>
+
+#include "core/server.h"
+#include "ctl/control.h"
+#include "dp/datapath.h"
+#include "net/dhcp_io.h"
+#include "net/fo_session.h"
+#include "node.h"
+#include "outbox.h"
+#include "store/lease_store.h"
+#include "sys/clock.h"
+#include "sys/log.h"
+
+#define NODE_BATCH 64		 /* datagrams heard in one turn */
+#define NODE_EXPIRE_PER_TURN 256 /* leases that may end in one turn */
+#define NODE_STALE_US 2000000	 /* older datagrams are not answered (decision A19) */
+#define NODE_OUTBOX (64u << 20)	 /* mapped lazily */
+#define NODE_MAX_OFFERS 65536
+
+enum outbox_kind { OUT_REPLY, OUT_FO_MESSAGE, OUT_FO_CLOSE, OUT_POLICY };
+
+struct node_relation {
+	struct node *node;
+	unsigned index;
+	void *mem; /* of the endpoint */
+	size_t size;
+	struct fo_endpoint *ep;
+	bool touched; /* bindings changed in this turn */
+	bool broken;  /* something for the partner found no room: close */
+};
+
+struct node_scope {
+	uint32_t index; /* the first n_touched elements: which scopes changed in this turn */
+	bool touched, partner_empty; /* of the scope with this element's own number */
+};
+
+struct node_counters {
+	uint64_t datagrams, stale, malformed[DHCP_VERDICTS], reasons[SERVER_REASON_COUNT];
+	uint64_t replies, reply_no_room, outbox_full, expired, turns, frozen;
+};
+
+struct node {
+	struct event_base *base;
+	const struct conf *conf;
+	struct lease_store *store;
+	struct pool *pool;
+	void *pool_mem;
+	size_t pool_mem_size;
+	struct client_hash hash;
+	struct dhcp_io *io;
+	struct datapath *dp;
+	struct fo_net *net;
+	struct ctl *ctl;
+	struct node_relation *relations;
+	struct fo_view *views; /* what is durable and in force, by relationship */
+	struct server_ctx server;
+	struct node_scope *scopes;
+	uint32_t n_touched;
+
+	struct outbox outbox;
+	uint64_t durable;
+	unsigned open_puts; /* in the batch being filled */
+
+	struct now now;
+	bool in_turn;
+	mono_t last_turn, next_refresh, vouched;
+	bool serving;
+	char why_not[200];
+	int fatal;
+	mono_t retry_store;
+	uint64_t start_count;
+	struct now started;
+
+	struct event *tick, *store_ev, *dhcp_ev[64];
+	unsigned n_dhcp_ev;
+	bool deaf; /* clients are not heard: the store has no room */
+	struct node_counters count;
+	struct { /* from the decision of a state to its policy in the maps */
+		uint64_t count, us_last, us_max;
+	} switches;
+	struct log_limit limit_malformed;
+};
+
+/* node.c */
+void node_turn_begin(struct node *n);
+uint64_t node_wait_for(const struct node *n); /* batch that covers all that was put so far */
+int node_put(struct node *n, const struct lease *l, const struct lease_client *c);
+void node_touch(struct node *n, const struct scope *s);	      /* by a client */
+void node_touch_scope(struct node *n, const struct scope *s); /* by the partner */
+void node_flush(struct node *n);
+int node_load(struct node *n); /* pool and endpoints from the store */
+
+/* node_clients.c */
+int node_clients_open(struct node *n, char err[256]);
+int node_clients_start(struct node *n);
+void node_clients_close(struct node *n);
+void node_clients_deaf(struct node *n, bool deaf);
+void node_clients_refresh(struct node *n); /* interfaces and addresses come and go */
+void node_send_reply(struct node *n, const void *payload, uint32_t len);
+const struct fo_view *node_view(const struct node *n, const struct scope *s);
+
+/* node_partner.c */
+int node_partner_open(struct node *n);
+int node_partner_load(struct node *n);
+int node_partner_start(struct node *n, char err[256]);
+void node_partner_close(struct node *n);
+void node_partner_out(struct node *n, const struct outbox_item *i);
+void node_partner_lost(struct node *n, enum fo_close_reason why); /* every link at once */
+
+/* node_api.c */
+int node_api_open(struct node *n, char err[256]);
