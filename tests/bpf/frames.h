@@ -4,6 +4,7 @@
  * DISCOVER without tags from 02:00:00:00:00:01), options appended one by one, then frame_build.
  */
 #include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
 #include "shared/dhcp_wire.h"
 
@@ -20,7 +21,7 @@ struct frame_spec {
 	uint16_t secs;
 	uint8_t giaddr[4];
 	uint8_t sname[64], file[128];
-	uint8_t opt[2400];
+	uint8_t opt[3600];
 	unsigned n_opt;
 };
 
@@ -61,8 +62,15 @@ static inline struct frame_spec frame_relayed(uint8_t type, uint8_t third_octet)
 	return s;
 }
 
+static inline void frame_room(const struct frame_spec *s, unsigned n)
+{
+	if (s->n_opt + n > sizeof(s->opt))
+		abort(); /* a fault of the test */
+}
+
 static inline void frame_raw(struct frame_spec *s, const void *octets, unsigned n)
 {
+	frame_room(s, n);
 	memcpy(s->opt + s->n_opt, octets, n);
 	s->n_opt += n;
 }
@@ -75,13 +83,14 @@ static inline void frame_option(struct frame_spec *s, uint8_t code, const void *
 
 static inline void frame_fill(struct frame_spec *s, uint8_t octet, unsigned n)
 {
+	frame_room(s, n);
 	memset(s->opt + s->n_opt, octet, n);
 	s->n_opt += n;
 }
 
 static inline void frame_end(struct frame_spec *s)
 {
-	s->opt[s->n_opt++] = DHO_END;
+	frame_fill(s, DHO_END, 1);
 }
 
 static inline void put16(uint8_t *p, unsigned v)

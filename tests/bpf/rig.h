@@ -59,9 +59,16 @@ static inline void rig_close(struct rig *r)
 	twinlease__destroy(r->skel);
 }
 
+/* ENOMEM passes: the kernel refills its per-CPU store of elements a moment later. */
 static inline void rig_update(struct bpf_map *map, const void *key, const void *value)
 {
-	if (bpf_map_update_elem(bpf_map__fd(map), key, value, BPF_ANY)) {
+	int r = bpf_map_update_elem(bpf_map__fd(map), key, value, BPF_ANY);
+
+	for (int i = 0; r == -ENOMEM && i < 100; i++) {
+		usleep(1000);
+		r = bpf_map_update_elem(bpf_map__fd(map), key, value, BPF_ANY);
+	}
+	if (r) {
 		fprintf(stderr, "%s: %s\n", bpf_map__name(map), strerror(errno));
 		abort();
 	}

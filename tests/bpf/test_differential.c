@@ -68,7 +68,7 @@ static void add_option(struct frame_spec *s)
 	uint8_t v[255];
 
 	rnd_fill(v, sizeof(v));
-	switch (rnd(9)) {
+	switch (rnd(10)) {
 	case 0:
 	case 1:
 		frame_option(s, DHO_CLIENT_ID, v, (uint8_t)rnd(one_in(4) ? 256 : 20));
@@ -86,6 +86,8 @@ static void add_option(struct frame_spec *s)
 		break;
 	case 5:
 		frame_fill(s, 0, rnd(one_in(8) ? 900 : 40));
+		break;
+	case 7:
 		for (unsigned n = one_in(10) ? rnd(540) : 0; n > 0; n--)
 			frame_raw(s, "\0\53\0", 3); /* many steps */
 		break;
@@ -143,6 +145,8 @@ static struct frame_spec rnd_spec(void)
 		frame_end(&s);
 	if (one_in(3))
 		frame_fill(&s, (uint8_t)(one_in(2) ? 0 : rnd64()), rnd(one_in(40) ? 600 : 60));
+	if (one_in(200) && s.n_opt < 1500)
+		frame_fill(&s, 0, 1900);
 	return s;
 }
 

@@ -247,11 +247,24 @@ static void count_switch(struct datapath *dp, uint64_t since_ns)
 	dp->switches++;
 }
 
-/* The kernel counts only where there is an element; many processors make it large. */
+/*
+ * The kernel counts buckets only where there is an element; with many processors it is large. The
+ * kernel takes it from a store that it refills a moment later: -ENOMEM passes.
+ */
 static void want_buckets(struct datapath *dp, uint32_t relation)
 {
+	static const struct timespec moment = { .tv_nsec = 1000000 };
+	int fd = dp->maps.fd[MAP_tl_bucket], r;
+
+	if (dp->has_buckets[relation])
+		return;
 	memset(dp->buckets, 0, (size_t)dp->cpus * sizeof(*dp->buckets));
-	(void)bpf_map_update_elem(dp->maps.fd[MAP_tl_bucket], &relation, dp->buckets, BPF_NOEXIST);
+	r = bpf_map_update_elem(fd, &relation, dp->buckets, BPF_NOEXIST);
+	for (int i = 0; r == -ENOMEM && i < 20; i++) {
+		nanosleep(&moment, NULL);
+		r = bpf_map_update_elem(fd, &relation, dp->buckets, BPF_NOEXIST);
+	}
+	dp->has_buckets[relation] = !r || r == -EEXIST;
 }
 
 int datapath_set_policy(struct datapath *dp, unsigned relation, const struct relation_policy *p)

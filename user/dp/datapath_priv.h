@@ -44,6 +44,7 @@ struct datapath {
 	unsigned n_direct;
 	/* switches since the last membarrier, by relationship */
 	uint8_t flips[TL_MAX_RELATIONS];
+	bool has_buckets[TL_MAX_RELATIONS];
 	uint64_t switch_us_last, switch_us_max, switches;
 };
 
