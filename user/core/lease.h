@@ -19,9 +19,9 @@ enum lease_state {
 };
 
 enum lease_flag {
-	LEASE_RESERVED = 1, /* R: reserved for one client, never in a free list */
-	LEASE_BOOTP = 2,    /* B: BOOTP, no end */
-	LEASE_DIRTY = 4,    /* the partner has not acknowledged the present contents */
+	LEASE_RESERVED = 1,   /* R: reserved for one client, never in a free list */
+	LEASE_BOOTP = 2,      /* B: BOOTP, no end */
+	LEASE_DIRTY = 4,      /* the partner has not acknowledged the present contents */
 	LEASE_BY_PARTNER = 8, /* the partner granted or renewed it last */
 };
 
@@ -41,11 +41,12 @@ struct lease {
 	uint32_t rcvd_pet;  /* potential expiry received and acknowledged by us */
 	uint32_t cltt;	    /* client-last-transaction-time */
 	uint32_t stos;	    /* start-time-of-state of this binding */
-	uint32_t serial;    /* 1 + the largest seen for this address at every change; own kind only */
-	uint8_t state;	    /* enum lease_state */
-	uint8_t acked_state; /* the last state that the partner is known to have, or may have, seen */
-	uint8_t flags;	    /* enum lease_flag */
-	uint8_t bucket;	    /* RFC 3074 hash of the client that holds or held it last */
+	uint32_t serial; /* 1 + the largest seen for this address at every change; own kind only */
+	uint8_t state;	 /* enum lease_state */
+	uint8_t acked_state; /* the last state that the partner is known to have, or may have, seen
+			      */
+	uint8_t flags;	     /* enum lease_flag */
+	uint8_t bucket;	     /* RFC 3074 hash of the client that holds or held it last */
 	struct client_key key; /* not stored: made from struct lease_client when a record is read */
 };
 

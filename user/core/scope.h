@@ -25,7 +25,7 @@ struct scope {
 	const char *name;
 	uint32_t lease_time, renew_time, rebind_time; /* sec; renew and rebind 0 = 1/2 and 7/8 */
 	struct option_set options;		      /* the scope's over the global ones */
-	const struct reservation *reservations; /* sorted by (htype, id.len, id octets) */
+	const struct reservation *reservations;	      /* sorted by (htype, id.len, id octets) */
 	uint32_t n_reservations;
 	uint32_t first_range, n_ranges; /* in scope_table.ranges */
 };

@@ -41,7 +41,7 @@ enum server_reason {
 #define X(id, name, text) SERVER_##id,
 	SERVER_REASONS(X)
 #undef X
-	SERVER_REASON_COUNT
+		SERVER_REASON_COUNT
 };
 
 const char *server_reason_name(enum server_reason r);
@@ -49,19 +49,19 @@ const char *server_reason_text(enum server_reason r);
 
 struct server_request {
 	const struct dhcp_msg *msg;
-	uint32_t iface_addr;  /* our address on the incoming interface in the client's subnet, or
-				 its first; 0 none */
-	uint32_t dest_addr;   /* IP destination when it is one of ours, else 0 */
+	uint32_t iface_addr; /* our address on the incoming interface in the client's subnet, or
+				its first; 0 none */
+	uint32_t dest_addr;  /* IP destination when it is one of ours, else 0 */
 	struct client_key key;
 };
 
 struct server_ctx {
 	const struct scope_table *scopes;
-	struct pool *pool; /* offers are held in it; leases change by pool_apply only */
+	struct pool *pool;	     /* offers are held in it; leases change by pool_apply only */
 	const struct fo_view *views; /* by relationship index */
 	uint32_t server_identifier;  /* configured; 0 none */
 	bool authoritative;
-	uint32_t offer_hold_sec; /* how long an offer is reserved; 0 = 60 */
+	uint32_t offer_hold_sec;   /* how long an offer is reserved; 0 = 60 */
 	uint32_t decline_hold_sec; /* how long a declined address stays abandoned; 0 = 86400 */
 };
 
@@ -70,8 +70,8 @@ struct server_decision {
 	const struct scope *scope; /* NULL when none was found */
 	const struct fo_view *view;
 	uint8_t bucket;
-	bool answer;		  /* @reply is to be sent after the change is durable */
-	bool change;		  /* @lease is to be stored; @client where set, else kept */
+	bool answer; /* @reply is to be sent after the change is durable */
+	bool change; /* @lease is to be stored; @client where set, else kept */
 	bool change_client;
 	struct dhcp_reply reply;
 	struct lease lease;
