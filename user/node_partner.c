@@ -104,17 +104,7 @@ static void sink_policy(void *ctx, const struct fo_view *v)
 static void sink_event(void *ctx, const char *what, const char *why, uint32_t addr, uint32_t a,
 		       uint32_t b)
 {
-	struct node_relation *r = ctx;
-	const struct fo_conf *c = &r->node->conf->relations[r->index].fo;
-
-	if (addr)
-		log_event(LOG_L_INFO, what,
-			  "relationship=%s address=%u.%u.%u.%u why=\"%s\" a=%u b=%u", c->name,
-			  addr >> 24, addr >> 16 & 255, addr >> 8 & 255, addr & 255, why ? why : "",
-			  a, b);
-	else
-		log_event(LOG_L_INFO, what, "relationship=%s why=\"%s\" a=%u b=%u", c->name,
-			  why ? why : "", a, b);
+	node_partner_event(ctx, what, why, addr, a, b);
 }
 
 static uint64_t sink_random(void *ctx)

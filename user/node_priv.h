@@ -3,7 +3,7 @@
 #include <event2/event.h>
 
 #include "core/server.h"
-#include "ctl/control.h"
+#include "ctl/objects.h"
 #include "dp/datapath.h"
 #include "net/dhcp_io.h"
 #include "net/fo_session.h"
@@ -27,8 +27,9 @@ struct node_relation {
 	void *mem; /* of the endpoint */
 	size_t size;
 	struct fo_endpoint *ep;
-	bool touched; /* bindings changed in this turn */
-	bool broken;  /* something for the partner found no room: close */
+	bool touched;		/* bindings changed in this turn */
+	bool broken;		/* something for the partner found no room: close */
+	struct log_limit limit; /* of events that updates cause */
 };
 
 struct node_scope {
@@ -108,6 +109,10 @@ int node_partner_start(struct node *n, char err[256]);
 void node_partner_close(struct node *n);
 void node_partner_out(struct node *n, const struct outbox_item *i);
 void node_partner_lost(struct node *n, enum fo_close_reason why); /* every link at once */
+
+/* node_events.c */
+void node_partner_event(struct node_relation *r, const char *what, const char *why, uint32_t addr,
+			uint32_t a, uint32_t b);
 
 /* node_api.c */
 int node_api_open(struct node *n, char err[256]);
