@@ -321,6 +321,15 @@ static const struct {
 	{ RANGE "- subnet: 10.0.0.0/8\n  ranges: 10.1.1.1\n",
 	  "f:5:11: subnet \"10.0.0.0/8\" overlaps 10.9.0.0/24 in line 3: keep subnets apart, or "
 	  "join the two\n" },
+	{ SERVER "scopes:\n- {subnet: 10.0.0.0/8, ranges: 10.0.0.1}\n"
+		 "- {subnet: 10.1.0.0/16, ranges: 10.1.0.1}\n"
+		 "- {subnet: 10.2.0.0/16, ranges: 10.2.0.1}\n",
+	  "f:4:12: subnet \"10.1.0.0/16\" overlaps 10.0.0.0/8 in line 3: keep subnets apart, or "
+	  "join "
+	  "the two\n"
+	  "f:5:12: subnet \"10.2.0.0/16\" overlaps 10.0.0.0/8 in line 3: keep subnets apart, or "
+	  "join "
+	  "the two\n" },
 	{ RANGE "- subnet: 10.9.0.0/24\n  ranges: 10.9.0.99\n",
 	  "f:5:11: subnet \"10.9.0.0/24\" overlaps 10.9.0.0/24 in line 3: keep subnets apart, or "
 	  "join the two\n" },
@@ -389,6 +398,9 @@ static const struct {
 	{ SERVER "options: {150: 10.0.0.1}\n", "f:2:16: option 150 needs one form: write "
 					       "{address-list: [...]}, {address: .}, {text: .}, "
 					       "{hex: .}, {u8: .}, {u16: .} or {u32: .}\n" },
+	{ SERVER "options:\n  150:\n\n",
+	  "f:3:3: option 150 needs one form: write {address-list: [...]}, {address: .}, {text: .}, "
+	  "{hex: .}, {u8: .}, {u16: .} or {u32: .}\n" },
 	{ SERVER "options: {150: {adress: 10.0.0.1}}\n",
 	  "f:2:17: unknown key \"adress\": did you mean \"address\"?\n" },
 	{ SERVER "options: {routers: 10.9.0.1, 3: {address: 10.9.0.2}}\n",
@@ -448,7 +460,7 @@ static void test_many_mistakes(void **state)
 /* Long and multi-octet texts are cut between characters. */
 static void test_show(void **state)
 {
-	char text[300] = SERVER "\"", *p = text + strlen(text);
+	char text[300] = SERVER "\"x", *p = text + strlen(text);
 	const char *got;
 
 	(void)state;
@@ -1083,6 +1095,29 @@ static void test_long_option(void **state)
 	assert_non_null(strstr(messages(text, NULL), "is too long: 1024 octets are the most"));
 }
 
+static void test_long_domain(void **state)
+{
+	char text[1000], name[400], *p;
+
+	(void)state;
+	for (size_t len = 253; len <= 254; len++) {
+		for (p = name; p < name + len; p++)
+			*p = (p - name) % 64 == 63 ? '.' : 'a';
+		*p = 0;
+		sprintf(text, RANGE "options: {domain-name: %s}\n", name);
+		if (len == 253)
+			conf_free(parse(text));
+		else
+			assert_non_null(strstr(messages(text, NULL), "is too long for a domain"));
+	}
+	memset(name, 'a', 64);
+	strcpy(name + 64, ".net");
+	sprintf(text, RANGE "options: {domain-name: %s}\n", name);
+	assert_non_null(strstr(messages(text, NULL), "is too long for a domain"));
+	sprintf(text, RANGE "options: {domain-name: %s}\n", name + 1);
+	conf_free(parse(text));
+}
+
 /* --- no crash --------------------------------------------------------------------------------- */
 
 static void survive(const char *text, size_t len)
@@ -1128,7 +1163,8 @@ int main(void)
 		cmocka_unit_test(test_scope_order),   cmocka_unit_test(test_many_addresses),
 		cmocka_unit_test(test_many_scopes),   cmocka_unit_test(test_reservations),
 		cmocka_unit_test(test_options),	      cmocka_unit_test(test_option_set),
-		cmocka_unit_test(test_long_option),   cmocka_unit_test(test_broken_files),
+		cmocka_unit_test(test_long_domain),   cmocka_unit_test(test_long_option),
+		cmocka_unit_test(test_broken_files),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -236,7 +236,7 @@ const char *value_domain(const char *s)
 		} else {
 			return wrong;
 		}
-		if (label > 63 || total > 253)
+		if (label > 63 || total >= 253)
 			return "is too long for a domain name: 63 characters a label and 253 in "
 			       "all are the most";
 	}
