@@ -54,7 +54,10 @@ unsigned bench_identity_id(const struct bench_conf *c, uint32_t n, uint8_t id[BE
 		memcpy(id + 1, mac, 6);
 	} else {
 		len = 7;
-		memset(id, 0, 3);
+		id[0] = 0; /* no hardware type; octets of the seed, so that no two populations share
+			      it */
+		id[1] = (uint8_t)mix(c->seed);
+		id[2] = (uint8_t)(mix(c->seed) >> 8);
 		for (unsigned i = 0; i < 4; i++)
 			id[3 + i] = (uint8_t)(n >> (24 - 8 * i));
 	}

@@ -124,14 +124,14 @@ net_up() {
 		net_ns s$i
 		net_port s$i eth0 br0 "${NET_SERVER_ADDR[$i]}/16"
 		net_port s$i eth1 br1 "${NET_LINK_ADDR[$i]}/24"
-		net_ip s$i route add 10.64.0.0/12 via 10.77.0.6
+		net_ip s$i route add 10.64.0.0/13 via 10.77.0.6
 		net_ip s$i route add 10.78.0.0/24 via 10.77.0.5
 	done
 	net_ns l
 	net_port l eth0 br0 10.77.0.6/16
 	# the whole subnet of the simulated clients is local: they renew from their own addresses
 	net_ip l addr add $NET_GIADDR/32 dev lo
-	net_ip l route add local 10.64.0.0/12 dev lo
+	net_ip l route add local 10.64.0.0/13 dev lo
 	for i in c c1 c2; do net_ns $i; net_port $i eth0 br0; done
 }
 

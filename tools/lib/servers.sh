@@ -2,7 +2,7 @@
 # servers.sh - twinleased in the network of net.sh: configurations, start, stop, questions.
 # Settings are plain variables, to be changed before conf_pair or conf_single:
 B=${B:-build}
-FILTER=auto        # filter.mode
+FILTER=${FILTER:-auto}        # filter.mode
 THRESHOLD=3        # secs-threshold
 SHARE=50           # local-share of the primary
 MCLT=30s
