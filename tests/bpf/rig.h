@@ -32,7 +32,8 @@ struct rig {
 	int cpus;
 };
 
-static inline int rig_quiet(enum libbpf_print_level level, const char *fmt, va_list args)
+static inline __attribute__((format(printf, 2, 0))) int rig_quiet(enum libbpf_print_level level,
+								  const char *fmt, va_list args)
 {
 	return level == LIBBPF_WARN && getenv("V") ? vfprintf(stderr, fmt, args) : 0;
 }

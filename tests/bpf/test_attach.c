@@ -435,6 +435,7 @@ static void test_without_capabilities(void **state)
 	if (pid == 0) {
 		struct filter_counter v[FILTER_REASONS];
 		struct bucket_counter b[256];
+		struct datapath_status st;
 		struct datapath *dp = NULL;
 		int bad = datapath_open(&c, &dp, err);
 
@@ -447,6 +448,8 @@ static void test_without_capabilities(void **state)
 		datapath_alive(dp);
 		bad |= (datapath_verdicts(dp, v) != 0) << 5;
 		bad |= (datapath_buckets(dp, 0, b) != 0) << 6;
+		datapath_status(dp, &st);
+		bad |= !st.attached[0] << 7;
 		_exit(bad);
 	}
 	assert_int_equal(waitpid(pid, &status, 0), pid);

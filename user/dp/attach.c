@@ -107,32 +107,43 @@ int dp_attach(const struct datapath_conf *c, const char *iface, int prog, const 
 	return r;
 }
 
-/* What bpf_xdp_query says is there is ours when our link or our pinned program says the same. */
-bool dp_is_attached(const char *dir, const char *iface)
+int dp_open_link(const char *dir, const char *iface)
 {
-	uint32_t ifindex = if_nametoindex(iface), there = 0, ours = 0, len;
-	struct bpf_prog_info info = { 0 };
+	uint32_t ifindex = if_nametoindex(iface), id;
 	char path[320], err[256];
-	int fd;
+
+	if (!ifindex || dp_pin_path(path, sizeof(path), dir, "link-", iface, err) < 0)
+		return -1;
+	return open_link(path, ifindex, &id);
+}
+
+int dp_open_prog(const char *dir)
+{
+	char path[320], err[256];
+
+	return dp_pin_path(path, sizeof(path), dir, "", "prog", err) < 0 ? -1 : bpf_obj_get(path);
+}
+
+static uint32_t prog_id_of(int link, int prog, uint32_t ifindex)
+{
+	struct bpf_link_info l = { 0 };
+	struct bpf_prog_info p = { 0 };
+	uint32_t l_len = sizeof(l), p_len = sizeof(p);
+
+	if (link >= 0 && !bpf_obj_get_info_by_fd(link, &l, &l_len) && l.xdp.ifindex == ifindex)
+		return l.prog_id;
+	if (prog >= 0 && !bpf_obj_get_info_by_fd(prog, &p, &p_len))
+		return p.id;
+	return 0;
+}
+
+bool dp_is_attached(const char *iface, int link, int prog)
+{
+	uint32_t ifindex = if_nametoindex(iface), there = 0;
 
 	if (!ifindex || bpf_xdp_query_id((int)ifindex, 0, &there) || !there)
 		return false;
-	if (dp_pin_path(path, sizeof(path), dir, "link-", iface, err) == 0) {
-		fd = open_link(path, ifindex, &ours);
-		if (fd >= 0) {
-			close(fd);
-			return ours == there;
-		}
-	}
-	if (dp_pin_path(path, sizeof(path), dir, "", "prog", err) < 0)
-		return false;
-	fd = bpf_obj_get(path);
-	len = sizeof(info);
-	if (fd >= 0 && !bpf_obj_get_info_by_fd(fd, &info, &len))
-		ours = info.id;
-	if (fd >= 0)
-		close(fd);
-	return ours == there;
+	return there == prog_id_of(link, prog, ifindex);
 }
 
 int datapath_attach(const struct datapath_conf *c, const char *iface, char err[256])

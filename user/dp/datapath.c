@@ -68,6 +68,9 @@ static int take_maps(struct datapath *dp, char err[256])
 			 strerror(errno));
 		return -ENOMEM;
 	}
+	dp->prog = dp_open_prog(dp->pin_directory);
+	for (unsigned i = 0; i < dp->n_ifaces; i++)
+		dp->ifaces[i].link = dp_open_link(dp->pin_directory, dp->ifaces[i].name);
 	dp->timens_ns = timens_offset_ns();
 	datapath_disarm(dp); /* until all tables are ours */
 	datapath_settle(dp); /* whatever a former daemon left half-way */
@@ -80,8 +83,9 @@ static int attach_all(struct datapath *dp, const struct datapath_conf *c, int pr
 {
 	unsigned attached = 0;
 	const char *mode;
-	int r = 0;
+	int r = -ENODEV;
 
+	snprintf(err, 256, "no interface is configured");
 	for (unsigned i = 0; i < c->n_interfaces; i++) {
 		r = dp_attach(c, c->interfaces[i], prog, &mode, err);
 		if (r < 0 && c->mode != FILTER_AUTO)
@@ -97,7 +101,7 @@ static int attach_all(struct datapath *dp, const struct datapath_conf *c, int pr
 			log_event(LOG_L_WARNING, "filter-generic", "interface=%s",
 				  c->interfaces[i]);
 	}
-	return attached ? 0 : r < 0 ? r : -ENODEV;
+	return attached ? 0 : r;
 }
 
 static int load_and_attach(struct datapath *dp, const struct datapath_conf *c, char err[256])
@@ -139,8 +143,10 @@ static int remember_conf(struct datapath *dp, const struct datapath_conf *c, cha
 		return -E2BIG;
 	}
 	strcpy(dp->pin_directory, c->pin_directory);
-	for (unsigned i = 0; i < c->n_interfaces; i++)
+	for (unsigned i = 0; i < c->n_interfaces; i++) {
 		snprintf(dp->ifaces[i].name, sizeof(dp->ifaces[i].name), "%s", c->interfaces[i]);
+		dp->ifaces[i].link = -1;
+	}
 	dp->n_ifaces = c->n_interfaces;
 	dp->fail_open_ns = (uint64_t)c->fail_open_after_ms * 1000000u;
 	dp->mode = "off";
@@ -160,6 +166,7 @@ int datapath_open(const struct datapath_conf *c, struct datapath **ret, char err
 	dp = calloc(1, sizeof(*dp));
 	if (!dp)
 		return -ENOMEM;
+	dp->prog = -1;
 	r = remember_conf(dp, c, err);
 	if (!r)
 		r = open_by_mode(dp, c, err);
@@ -186,6 +193,12 @@ void datapath_close(struct datapath *dp)
 		munmap(dp->alive, pages(sizeof(*dp->alive)));
 	if (dp->control)
 		munmap(dp->control, pages(TL_MAX_RELATIONS * sizeof(*dp->control)));
+	for (unsigned i = 0; i < dp->n_ifaces; i++) {
+		if (dp->ifaces[i].link >= 0)
+			close(dp->ifaces[i].link);
+	}
+	if (dp->prog >= 0)
+		close(dp->prog);
 	dp_maps_close(&dp->maps);
 	free(dp->buckets);
 	free(dp);
@@ -299,12 +312,28 @@ int datapath_set_policy(struct datapath *dp, unsigned relation, const struct rel
 
 /* --- what the kernel counted ------------------------------------------------------------------ */
 
+/* Attached again by somebody else meanwhile: the pins tell, where we may open them. */
+static bool still_attached(struct datapath *dp, struct dp_iface *i)
+{
+	int link;
+
+	if (dp_is_attached(i->name, i->link, dp->prog))
+		return true;
+	link = dp_open_link(dp->pin_directory, i->name);
+	if (link < 0)
+		return false;
+	if (i->link >= 0)
+		close(i->link);
+	i->link = link;
+	return dp_is_attached(i->name, i->link, -1);
+}
+
 void datapath_status(struct datapath *dp, struct datapath_status *ret)
 {
 	memset(ret, 0, sizeof(*ret));
 	ret->mode = dp->mode;
 	for (unsigned i = 0; i < dp->n_ifaces; i++)
-		ret->attached[i] = dp_is_attached(dp->pin_directory, dp->ifaces[i].name);
+		ret->attached[i] = still_attached(dp, &dp->ifaces[i]);
 	ret->switch_us_last = dp->switch_us_last;
 	ret->switch_us_max = dp->switch_us_max;
 	ret->switches = dp->switches;

@@ -10,7 +10,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-static void copy_text(char *ret, size_t size, const struct rtattr *a)
+static void copy_text(char *ret, size_t size, struct rtattr *a)
 {
 	size_t n = RTA_PAYLOAD(a);
 
@@ -20,7 +20,7 @@ static void copy_text(char *ret, size_t size, const struct rtattr *a)
 	ret[n] = 0;
 }
 
-static uint32_t u32_of(const struct rtattr *a)
+static uint32_t u32_of(struct rtattr *a)
 {
 	uint32_t v = 0;
 
@@ -28,21 +28,21 @@ static uint32_t u32_of(const struct rtattr *a)
 	return v;
 }
 
-static void parse_vlan(const struct rtattr *data, struct link_info *l)
+static void parse_vlan(struct rtattr *data, struct link_info *l)
 {
 	int n = (int)RTA_PAYLOAD(data);
 
-	for (const struct rtattr *a = RTA_DATA(data); RTA_OK(a, n); a = RTA_NEXT(a, n)) {
+	for (struct rtattr *a = RTA_DATA(data); RTA_OK(a, n); a = RTA_NEXT(a, n)) {
 		if (a->rta_type == IFLA_VLAN_ID)
 			l->vlan = (uint16_t)u32_of(a);
 	}
 }
 
-static void parse_kind(const struct rtattr *info, struct link_info *l)
+static void parse_kind(struct rtattr *info, struct link_info *l)
 {
 	int n = (int)RTA_PAYLOAD(info);
 
-	for (const struct rtattr *a = RTA_DATA(info); RTA_OK(a, n); a = RTA_NEXT(a, n)) {
+	for (struct rtattr *a = RTA_DATA(info); RTA_OK(a, n); a = RTA_NEXT(a, n)) {
 		switch (a->rta_type & NLA_TYPE_MASK) {
 		case IFLA_INFO_KIND:
 			copy_text(l->kind, sizeof(l->kind), a);
@@ -58,15 +58,15 @@ static void parse_kind(const struct rtattr *info, struct link_info *l)
 	}
 }
 
-static void parse_link(const struct nlmsghdr *h, struct link_info *l)
+static void parse_link(struct nlmsghdr *h, struct link_info *l)
 {
-	const struct ifinfomsg *msg = NLMSG_DATA(h);
+	struct ifinfomsg *msg = NLMSG_DATA(h);
 	uint32_t lower = 0;
 	int n = (int)IFLA_PAYLOAD(h);
 
 	memset(l, 0, sizeof(*l));
 	l->ifindex = (uint32_t)msg->ifi_index;
-	for (const struct rtattr *a = IFLA_RTA(msg); RTA_OK(a, n); a = RTA_NEXT(a, n)) {
+	for (struct rtattr *a = IFLA_RTA(msg); RTA_OK(a, n); a = RTA_NEXT(a, n)) {
 		switch (a->rta_type & NLA_TYPE_MASK) {
 		case IFLA_IFNAME:
 			copy_text(l->name, sizeof(l->name), a);
@@ -84,13 +84,13 @@ static void parse_link(const struct nlmsghdr *h, struct link_info *l)
 }
 
 /* One datagram of the dump. Return: 1 done, 0 more to come, -errno. */
-static int parse_part(const void *buf, int len, struct link_info *ret, unsigned max, unsigned *n)
+static int parse_part(void *buf, unsigned len, struct link_info *ret, unsigned max, unsigned *n)
 {
-	for (const struct nlmsghdr *h = buf; NLMSG_OK(h, len); h = NLMSG_NEXT(h, len)) {
+	for (struct nlmsghdr *h = buf; NLMSG_OK(h, len); h = NLMSG_NEXT(h, len)) {
 		if (h->nlmsg_type == NLMSG_DONE)
 			return 1;
 		if (h->nlmsg_type == NLMSG_ERROR)
-			return ((const struct nlmsgerr *)NLMSG_DATA(h))->error ?: -EIO;
+			return ((struct nlmsgerr *)NLMSG_DATA(h))->error ?: -EIO;
 		if (h->nlmsg_type == RTM_NEWLINK && *n < max)
 			parse_link(h, &ret[(*n)++]);
 	}
@@ -121,7 +121,7 @@ int links_list(struct link_info *ret, unsigned max)
 	while (r == 0) {
 		ssize_t len = recv(fd, buf, sizeof(buf), 0);
 
-		r = len < 0 ? -errno : parse_part(buf, (int)len, ret, max, &n);
+		r = len < 0 ? -errno : parse_part(buf, (unsigned)len, ret, max, &n);
 	}
 	close(fd);
 	return r < 0 ? r : (int)n;
