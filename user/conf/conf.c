@@ -131,6 +131,7 @@ static void build(struct job *j, const char *name, const char *text, size_t len)
 static int run(struct job *j, const char *name, const char *text, size_t len)
 {
 	if (setjmp(j->no_memory)) {
+		node_parse_done(&j->ctx);
 		conf_error_at(&j->ctx, 0, 0, "not enough memory: shorten the file or free some");
 		return -ENOMEM;
 	}
@@ -155,7 +156,7 @@ int conf_parse(const char *name, const char *text, size_t len, struct conf **ret
 		free(j);
 		return -ENOMEM;
 	}
-	j->ctx = (struct conf_ctx){ &j->box->arena, &j->scratch, ret_problems };
+	j->ctx = (struct conf_ctx){ &j->box->arena, &j->scratch, ret_problems, NULL };
 	j->box->arena.no_memory = &j->no_memory;
 	j->scratch.no_memory = &j->no_memory;
 	r = run(j, name, text, len);

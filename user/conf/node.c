@@ -202,37 +202,46 @@ static void not_yaml(struct conf_ctx *c, const yaml_parser_t *p, const char *tex
 			      "not YAML (%s): %s", problem, remedy(problem));
 }
 
-struct tree {
+struct node_parser {
 	struct builder b;
-	yaml_parser_t parser;
+	yaml_parser_t yaml;
+	yaml_event_t ev;
 };
 
-static bool build(struct tree *t, const char *text, size_t len)
+static bool build(struct node_parser *t, const char *text, size_t len)
 {
-	yaml_event_t ev;
-
 	while (!t->b.stop) {
-		if (!yaml_parser_parse(&t->parser, &ev)) {
-			not_yaml(t->b.c, &t->parser, text, len);
+		if (!yaml_parser_parse(&t->yaml, &t->ev)) {
+			not_yaml(t->b.c, &t->yaml, text, len);
 			return false;
 		}
-		take(&t->b, &ev);
-		yaml_event_delete(&ev);
+		take(&t->b, &t->ev);
+		yaml_event_delete(&t->ev);
 	}
 	return true;
 }
 
+void node_parse_done(struct conf_ctx *c)
+{
+	if (!c->parser)
+		return;
+	yaml_event_delete(&c->parser->ev); /* leaves it empty, so that twice is fine */
+	yaml_parser_delete(&c->parser->yaml);
+	c->parser = NULL;
+}
+
 struct node *node_parse(struct conf_ctx *c, const char *text, size_t len)
 {
-	struct tree *t = arena_alloc(c->scratch, sizeof(*t));
+	struct node_parser *t = arena_alloc(c->scratch, sizeof(*t));
 
 	t->b.c = c;
-	if (!yaml_parser_initialize(&t->parser))
+	if (!yaml_parser_initialize(&t->yaml))
 		longjmp(*c->scratch->no_memory, 1);
-	yaml_parser_set_input_string(&t->parser, (const unsigned char *)text, len);
+	c->parser = t;
+	yaml_parser_set_input_string(&t->yaml, (const unsigned char *)text, len);
 	if (!build(t, text, len))
 		t->b.failed = true;
-	yaml_parser_delete(&t->parser);
+	node_parse_done(c);
 	return t->b.failed ? NULL : t->b.root; /* half a tree would only seem to lack things */
 }
 

@@ -18,10 +18,12 @@ struct node {
 };
 
 /* What every part of conf/ needs while it works on one file. */
+struct node_parser;
 struct conf_ctx {
 	struct arena *keep;    /* lives as long as struct conf */
 	struct arena *scratch; /* lives as long as conf_parse */
 	struct conf_problems *problems;
+	struct node_parser *parser; /* while node_parse runs */
 };
 
 /**
@@ -29,6 +31,8 @@ struct conf_ctx {
  * Return: NULL when the text is not YAML (said as a problem) or holds nothing.
  */
 struct node *node_parse(struct conf_ctx *c, const char *text, size_t len);
+/* Free what a node_parse left behind that ran out of memory; scratch must still be there. */
+void node_parse_done(struct conf_ctx *c);
 
 /* The value of a key; NULL when @map is no map or has none. The last one wins. */
 const struct node *node_get(const struct node *map, const char *key);
