@@ -270,13 +270,15 @@ static struct lease adopt(const struct lease *ours, const struct binding_update 
 }
 
 /* Both servers renewed one client's lease before they heard of each other: the client may rely on
- * the later end. Ours is told again, under a number above both. */
-static void keep_promise(struct lease *l, const struct lease *ours, const struct binding_update *u)
+ * the later end, and on ours even if what the partner says next was decided without knowing of it
+ * (a release). So ours stays to be told, under a number above both. */
+static void keep_promise(struct lease *l, const struct lease *ours, const struct binding_update *u,
+			 wall_t now)
 {
-	if (l->state != LEASE_ACTIVE || ours->state != LEASE_ACTIVE || !same_client(ours, u) ||
-	    ours->expires <= l->expires)
+	if (l->state != LEASE_ACTIVE || !live(ours, now) || !same_client(ours, u))
 		return;
-	l->expires = ours->expires;
+	if (ours->expires > l->expires)
+		l->expires = ours->expires;
 	if (l->sent_pet < l->expires)
 		l->sent_pet = l->expires;
 	l->serial = (ours->serial > l->serial ? ours->serial : l->serial) + 1;
@@ -311,7 +313,7 @@ enum fo_reject binding_accept(const struct fo_view *v, const struct lease *ours,
 		return FO_REJECT_NOT_RESERVED;
 	*ret = adopt(ours, u, now);
 	if (u->has_serial && in_flight)
-		keep_promise(ret, ours, u);
+		keep_promise(ret, ours, u, now);
 	return FO_REJECT_NONE;
 }
 

@@ -388,7 +388,7 @@ static mono_t next_of_link(const struct fo_endpoint *e)
 		     mono_add_us(e->last_heard, (int64_t)e->conf->contact_timeout_sec * FO_SEC_US));
 	if (e->n_flights)
 		t = mono_min(t, mono_add_us(e->acked, FO_STUCK_US));
-	else if (e->dump.active && e->dump.cursor <= UINT32_MAX)
+	else if (e->dump.active && e->dump.all && e->dump.cursor <= UINT32_MAX)
 		t = e->now.mono; /* the walk goes on */
 	if (e->asked_xid)
 		t = mono_min(t, mono_add_us(e->progress, FO_STUCK_US));

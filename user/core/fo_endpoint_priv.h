@@ -24,8 +24,8 @@
 #define FO_POOLREQ_US (60 * FO_SEC_US)	   /* failover-behaviour §6.3 */
 #define FO_POOLREQ_SOON_US (5 * FO_SEC_US) /* own kind, and nothing left or more to come */
 #define FO_WALK_CHUNK 4096		   /* rows looked at for a dump in one turn */
-#define FO_CLOCK_JUMP_MS 5000
-#define FO_TRANSLATE_MS 1000 /* smaller differences are not corrected: jitter of whole seconds */
+#define FO_SKEW_WINDOW_US (2 * FO_SEC_US)
+#define FO_TRANSLATE_MS 2000 /* smaller differences are the jitter of whole seconds */
 
 #define FO_BATCH_MAX 40 /* bindings of one BNDUPD: 51 octets is the smallest */
 #define FO_MAX_FLIGHTS 1000
@@ -85,8 +85,9 @@ struct fo_endpoint {
 	uint64_t peer_count; /* its start counter as told on this link; 0: not told */
 	uint32_t xid, connect_xid, asked_xid; /* last used; of CONNECT; of our UPDREQ, 0 none */
 	uint32_t peer_window, peer_timer_sec;
-	bool skew_known;
-	int64_t skew_ms; /* partner's clock minus ours, smoothed */
+	int64_t skew_ms; /* partner's clock minus ours: the larger of these two */
+	int64_t skew_now, skew_before;
+	mono_t skew_until; /* of the present window */
 	mono_t last_heard;
 
 	/* timers: MONO_NEVER when not armed */

@@ -86,11 +86,11 @@ static void disconnect(struct fo_endpoint *e, enum fo_reject reason)
 
 uint32_t fo_translate(const struct fo_endpoint *e, uint32_t theirs)
 {
-	int64_t ms = e->skew_ms, half = ms < 0 ? -500 : 500;
+	int64_t ms = e->skew_ms;
 
 	if (!theirs || theirs >= SEC_MAX || (ms > -FO_TRANSLATE_MS && ms < FO_TRANSLATE_MS))
 		return theirs > SEC_MAX ? SEC_MAX : theirs;
-	return sec_clamp((int64_t)theirs - (ms + half) / 1000);
+	return sec_clamp((int64_t)theirs - ms / 1000);
 }
 
 bool fo_skewed(const struct fo_endpoint *e)
@@ -100,17 +100,21 @@ bool fo_skewed(const struct fo_endpoint *e)
 	return e->own_kind && limit && (e->skew_ms > limit || e->skew_ms < -limit);
 }
 
-/* Every message tells the time; whole seconds jitter, so follow slowly, but jump with a jump. */
+/* Every message tells the time it was made. What comes late looks like a clock that is behind, so
+ * the largest difference of the last few seconds is nearest to the truth. */
 static void learn_clock(struct fo_endpoint *e, const struct fo_msg *m)
 {
-	int64_t sample = ((int64_t)m->time - e->now.wall.sec) * 1000, off = sample - e->skew_ms;
+	int64_t sample = ((int64_t)m->time - e->now.wall.sec) * 1000;
 	bool was = fo_skewed(e);
 
-	if (!e->skew_known || off > FO_CLOCK_JUMP_MS || off < -FO_CLOCK_JUMP_MS)
-		e->skew_ms = sample;
-	else
-		e->skew_ms += off / 8;
-	e->skew_known = true;
+	if (fo_due(e->skew_until, &e->now)) {
+		e->skew_before = e->skew_until.us ? e->skew_now : sample;
+		e->skew_now = sample;
+		e->skew_until = mono_add_us(e->now.mono, FO_SKEW_WINDOW_US);
+	}
+	if (sample > e->skew_now)
+		e->skew_now = sample;
+	e->skew_ms = e->skew_now > e->skew_before ? e->skew_now : e->skew_before;
 	if (was == fo_skewed(e))
 		return;
 	fo_event(e, "clock-skew", was ? "the clocks agree again" : "the clocks differ too much", 0,
@@ -475,8 +479,9 @@ void fo_endpoint_link_up(struct fo_endpoint *e, const struct now *now, bool ours
 	if (e->link != LINK_NONE)
 		link_gone(e, FO_CLOSE_DUPLICATE); /* the driver has replaced it */
 	e->link = LINK_HANDSHAKE;
-	e->own_kind = e->new_pair = e->skew_known = false;
+	e->own_kind = e->new_pair = false;
 	e->skew_ms = 0;
+	e->skew_until.us = 0; /* nothing known yet */
 	e->xid = 0;
 	e->last_heard = now->mono;
 	e->handshake_at = mono_add_us(now->mono, FO_HANDSHAKE_US);

@@ -25,14 +25,29 @@ struct lease fo_mark_dirty(const struct lease *l)
 	return d;
 }
 
-/* Before the partner may see that an address is in use, our own record must say that it may: an
- * address that ends while the partner is away is free at once only if it never heard of it. */
+static bool none_or_free(unsigned state)
+{
+	return state == LEASE_NONE || state == LEASE_FREE || state == LEASE_BACKUP;
+}
+
+/* Our own record must say what the partner may have seen, before it can see it: a lease that the
+ * partner never heard of may end without asking, and one whose end it never heard of may go on. */
 static bool must_note(const struct lease *l)
 {
-	bool used = l->state != LEASE_FREE && l->state != LEASE_BACKUP && l->state != LEASE_NONE;
-
-	return used && (l->acked_state == LEASE_NONE || l->acked_state == LEASE_FREE ||
-			l->acked_state == LEASE_BACKUP);
+	switch ((enum lease_state)l->state) {
+	case LEASE_ACTIVE:
+	case LEASE_ABANDONED:
+		return none_or_free(l->acked_state);
+	case LEASE_EXPIRED:
+	case LEASE_RELEASED:
+	case LEASE_RESET:
+		return l->acked_state != l->state;
+	case LEASE_NONE:
+	case LEASE_FREE:
+	case LEASE_BACKUP:
+		break;
+	}
+	return false;
 }
 
 static void note(struct fo_endpoint *e, const struct lease *l)
@@ -326,8 +341,22 @@ static bool unchanged(const struct fo_endpoint *e, const struct fo_sent *s, cons
 	       state_to_send(e, l) == s->state;
 }
 
+/* We took the partner's word while ours was on its way, and now it has taken ours: both tell again
+ * what they hold, and the same rule decides on both sides. */
+static void tell_again(struct fo_endpoint *e, const struct fo_sent *s, const struct lease *l)
+{
+	struct lease d;
+
+	if (!e->own_kind || !l || l->flags & LEASE_DIRTY || l->serial == s->serial)
+		return;
+	d = fo_mark_dirty(l);
+	d.serial = (s->serial > l->serial ? s->serial : l->serial) + 1;
+	fo_store(e, &d, NULL);
+}
+
 static void acked_one(struct fo_endpoint *e, struct fo_flight *f, const struct fo_binding *b)
 {
+	bool rejected = b->has & 1u << FO_OPT_REJECT_REASON;
 	struct fo_sent *s = sent_of(f, b->addr);
 	const struct lease *l = pool_get(e->pool, b->addr);
 
@@ -336,12 +365,14 @@ static void acked_one(struct fo_endpoint *e, struct fo_flight *f, const struct f
 	s->open = false;
 	f->open--;
 	e->unacked--;
-	if (!unchanged(e, s, l))
-		return;
-	if (b->has & 1u << FO_OPT_REJECT_REASON)
+	if (!unchanged(e, s, l)) {
+		if (!rejected)
+			tell_again(e, s, l);
+	} else if (rejected) {
 		refused(e, s, b);
-	else
+	} else {
 		accepted(e, s, l);
+	}
 }
 
 void fo_updates_acked(struct fo_endpoint *e, const struct fo_msg *m)

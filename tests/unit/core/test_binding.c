@@ -321,9 +321,15 @@ static void test_both_renewed(void **state)
 	assert_int_equal(l.serial, 7);	       /* and is told again */
 	assert_true(l.flags & LEASE_DIRTY);
 	r.theirs.expires = LIVE + 9;
+	r.theirs.serial = 9;
 	assert_int_equal(judge(&r, false, true, &l), 0);
 	assert_int_equal(l.expires, LIVE + 9);
+	assert_int_equal(l.serial, 10); /* it may be released there, not knowing of ours */
+	assert_true(l.flags & LEASE_DIRTY);
+	r.ours.expires = OVER;
+	assert_int_equal(judge(&r, false, true, &l), 0);
 	assert_false(l.flags & LEASE_DIRTY);
+	r.ours.expires = LIVE + 5;
 	r.theirs.expires = LIVE; /* ours was known there: a shorter lease was granted since */
 	r.theirs.serial = 7;
 	r.dirty = CLEAN;
