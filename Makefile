@@ -10,12 +10,12 @@ Q       := $(if $(V),,@)
 SHELL   := /bin/bash
 VERSION := 0.1.0
 
-PKGS := libbpf libelf zlib openssl libevent_core libevent_extra jansson yaml-0.1 libcyaml
+PKGS := libbpf libelf zlib openssl libevent_core libevent_extra jansson yaml-0.1
 WARN := -std=gnu11 -Wall -Wextra -Wshadow -Wundef -Wvla -Wformat=2 -Wpointer-arith -Wcast-qual \
         -Wstrict-prototypes -Wmissing-prototypes $(if $(WERROR),-Werror)
 CPPFLAGS += -D_GNU_SOURCE -DTWINLEASE_VERSION='"$(VERSION)"' -Iuser -Iinclude -isystem $(B)/bpf \
             $(shell pkg-config --cflags $(PKGS))
-LDLIBS   := $(shell pkg-config --libs $(PKGS)) -llmdb -lcap -lpthread
+LDLIBS   := -Wl,--as-needed $(shell pkg-config --libs $(PKGS)) -llmdb -lcap -lpthread
 
 # --- what there is ------------------------------------------------------------------------------
 core_src  := $(wildcard user/core/*.c)

@@ -3,7 +3,7 @@
 # Only what is missing is installed, and services that come with a package are not started.
 
 BUILD_PACKAGES="gcc make libc6-dev linux-libc-dev pkg-config clang llvm bpftool libbpf-dev libelf-dev
-	zlib1g-dev libssl-dev libevent-dev libjansson-dev libyaml-dev libcyaml-dev liblmdb-dev
+	zlib1g-dev libssl-dev libevent-dev libjansson-dev libyaml-dev liblmdb-dev
 	libcap-dev"
 TEST_PACKAGES="libcmocka-dev iproute2 util-linux jq curl isc-dhcp-client udhcpc"
 # Tests that find one of these missing are skipped and say so.
