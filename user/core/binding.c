@@ -122,8 +122,9 @@ static enum fo_reject judge_by_serial(const struct fo_view *v, const struct leas
 	bool we_live = live(ours, now), they_live = live(theirs, now);
 	bool same = same_client(ours, u);
 
-	/* 1. the same event once more: its acknowledgement was lost */
-	if (theirs->serial == ours->serial && !unacked)
+	/* 1. the same event once more: its acknowledgement was lost, or all is told again */
+	if (theirs->serial == ours->serial &&
+	    (!unacked || (theirs->state == ours->state && theirs->state != LEASE_ACTIVE && same)))
 		return FO_REJECT_NONE;
 	/* 2. a running lease against an address that nobody holds: the lease */
 	if (we_live && idle(theirs->state) && !same_expiry_over(ours, theirs, now))

@@ -150,7 +150,7 @@ void fo_balance(struct fo_endpoint *e)
 		return;
 	e->balanced = e->now.mono;
 	if (e->conf->primary)
-		(void)balance_primary(e, false);
+		(void)balance_primary(e, e->more_to_move); /* what was begun is finished */
 	else
 		balance_secondary(e);
 }

@@ -21,7 +21,7 @@
 #define COMMIT_US 2000
 #define WIRE_US 500
 #define RECONNECT_US (1 * SEC)
-#define MAX_ADDR 4096
+#define MAX_ADDR 8192
 #define FIRST 0x0a090000u /* 10.9.0.0 */
 #define N_CLIENTS 24
 
@@ -84,7 +84,9 @@ struct node {
 	struct out *outs, **outs_end;
 	struct in_air *wire, **wire_end; /* towards this node */
 	int64_t skew;			 /* sec, added to the wall clock */
-	unsigned in_flight;		 /* BNDUPD that left and are not acknowledged */
+	uint32_t asked[MAX_ADDR];	 /* serials on disk when the partner asked for updates */
+	uint64_t asked_rejects;
+	unsigned in_flight; /* BNDUPD that left and are not acknowledged */
 	unsigned max_in_flight, peaks;
 	uint32_t recv_serial[MAX_ADDR], recv_xid[MAX_ADDR]; /* of the last update heard */
 	char last_event[64], last_why[128];
@@ -226,6 +228,15 @@ static bool was_written(const struct node *n, uint32_t a, uint32_t serial)
 	return false;
 }
 
+/* What the partner may have seen stands in our record before it can see it. */
+static bool noted(unsigned sent, unsigned acked_state)
+{
+	if (sent == LEASE_EXPIRED || sent == LEASE_RELEASED || sent == LEASE_RESET)
+		return acked_state == sent;
+	return sent != LEASE_ACTIVE || (acked_state != LEASE_NONE && acked_state != LEASE_FREE &&
+					acked_state != LEASE_BACKUP);
+}
+
 static void check_update(struct node *n, const struct fo_msg *m)
 {
 	struct fo_binding b;
@@ -241,6 +252,11 @@ static void check_update(struct node *n, const struct fo_msg *m)
 				 b.addr, n->disk.l[a].serial, (unsigned)b.serial);
 		if (b.status == LEASE_ACTIVE)
 			assert_true(b.pet >= b.expires);
+		if (n->disk.l[a].serial == b.serial && n->disk.l[a].state == b.status &&
+		    !noted(b.status, n->disk.l[a].acked_state))
+			fail_msg("%08x left as %s, but our record says the partner knows %s",
+				 b.addr, lease_state_name(b.status),
+				 lease_state_name(n->disk.l[a].acked_state));
 	}
 	n->updates_left++;
 	n->multi += groups > 1;
@@ -274,6 +290,33 @@ static void check_state(struct node *n, const struct fo_msg *m)
 	assert_true(n->written[s.state]);
 }
 
+/* MCLT and buckets are on disk before CONNECTACK leaves (failover-behaviour §1.3, 6). */
+static void check_connectack(struct node *n, const struct fo_msg *m)
+{
+	struct fo_connect c;
+
+	fo_msg_read_connect(m, &c);
+	if (c.reject)
+		return;
+	assert_true(n->disk.rec.hba_known);
+	assert_memory_equal(n->disk.rec.hba, n->ep->rec.hba, 32);
+	assert_int_equal(n->disk.rec.mclt, n->ep->rec.mclt);
+}
+
+/* All that was on our disk when the partner asked is on its disk, but for what it refused. */
+static void check_done(struct node *n)
+{
+	const struct disk *other = &n->w->n[!n->i].disk;
+
+	if (n->w->by_hand || n->asked_rejects != n->ep->count.updates_rejected_by_partner)
+		return;
+	for (unsigned a = 0; a < MAX_ADDR; a++)
+		if (n->asked[a] && n->disk.l[a].serial >= n->asked[a] && /* else theirs won */
+		    (!other->has[a] || other->l[a].serial < n->asked[a]))
+			fail_msg("UPDDONE before %08x has arrived: serial %u, the partner has %u",
+				 FIRST + a, n->asked[a], other->l[a].serial);
+}
+
 static void on_air(struct node *n, const uint8_t *msg, size_t len)
 {
 	struct node *to = &n->w->n[!n->i];
@@ -300,6 +343,10 @@ static void leave(struct node *n, const uint8_t *msg, size_t len)
 		check_ack(n, &m);
 	else if (m.type == FO_STATE)
 		check_state(n, &m);
+	else if (m.type == FO_CONNECTACK)
+		check_connectack(n, &m);
+	else if (m.type == FO_UPDDONE)
+		check_done(n);
 	on_air(n, msg, len);
 }
 
@@ -588,7 +635,7 @@ static inline void lose_disk(struct node *n)
 
 /* --- the world -------------------------------------------------------------------------------- */
 
-static const uint32_t range_size[3] = { 64, 40, 1024 };
+static const uint32_t range_size[3] = { 64, 40, 5000 };
 
 static void world_init(struct world *w, unsigned n_scopes)
 {
@@ -675,6 +722,13 @@ static void note_serials(struct node *n, const struct fo_msg *m)
 	}
 }
 
+static void note_asked(struct node *n)
+{
+	n->asked_rejects = n->ep->count.updates_rejected_by_partner;
+	for (unsigned a = 0; a < MAX_ADDR; a++)
+		n->asked[a] = n->disk.has[a] ? n->disk.l[a].serial : 0;
+}
+
 static void arrive(struct node *n, const struct in_air *a)
 {
 	static struct fo_msg m;
@@ -690,6 +744,8 @@ static void arrive(struct node *n, const struct in_air *a)
 		printf("%9.3f %c <- type %u xid %u len %u\n", (double)n->w->us / 1e6,
 		       n->i ? 'S' : 'P', m.type, m.xid, m.len);
 	note_serials(n, &m);
+	if (m.type == FO_UPDREQ || m.type == FO_UPDREQALL)
+		note_asked(n);
 	n->in_flight -= m.type == FO_BNDACK && n->in_flight;
 	TURN(n, now);
 	fo_endpoint_message(n->ep, &m, &now);

@@ -232,6 +232,7 @@ static void test_own_kind(void **state)
 		{ "0 no client", { LEASE_FREE, 1 }, { LEASE_RELEASED, 2 }, CLEAN, 3, 3 },
 		/* 1: again */
 		{ "1", { LEASE_FREE, 5 }, { LEASE_RELEASED, 5, C1 }, CLEAN, 0, 0 },
+		{ "1 told again", { LEASE_BACKUP, 5 }, { LEASE_BACKUP, 5 }, DIRTY, 0, 0 },
 		/* 2: a running lease against nobody's address, whatever the numbers */
 		{ "2 free", { LEASE_ACTIVE, 5, C1, LIVE }, { LEASE_FREE, 9 }, CLEAN, 2, 2 },
 		{ "2 backup", { LEASE_ACTIVE, 5, C1, LIVE }, { LEASE_BACKUP, 9 }, DIRTY, 2, 2 },
@@ -296,6 +297,8 @@ static void test_own_kind_symmetric(void **state)
 		/* abandoned ones carry no client; two running ones of two clients are rung 3 */
 		p.theirs.client = b == LEASE_ABANDONED ? 0 : p.theirs.client;
 		s.theirs.client = a == LEASE_ABANDONED ? 0 : s.theirs.client;
+		if (a == b && d == 1 && a != LEASE_ACTIVE && (same || a == LEASE_ABANDONED))
+			continue; /* the same event: both may say so */
 		p_takes = judge(&p, true, true, &ignored) == 0;
 		s_takes = judge(&s, false, true, &ignored) == 0;
 		if (p_takes == s_takes)

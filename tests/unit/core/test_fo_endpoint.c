@@ -36,7 +36,7 @@ static void test_first_start(void **state)
 	(void)state;
 	start_both(w);
 	assert_true(settle(w, FO_NORMAL, FO_NORMAL, 10));
-	assert_true(w->us < 3 * SEC); /* RECOVER-WAIT is 0 for a new pair, and shares go quickly */
+	assert_true(w->us < SEC); /* RECOVER-WAIT is 0 for a new pair, and shares go quickly */
 	assert_memory_equal(P->trace, path, sizeof(path));
 	for (unsigned i = 0; i < 3; i++) {
 		assert_int_equal(count_state(P, i, LEASE_BACKUP), range_size[i] / 2);
@@ -45,8 +45,23 @@ static void test_first_start(void **state)
 	assert_same(w, 0);
 	assert_true(P->multi > 10); /* several bindings per message */
 	assert_int_equal(P->max_in_flight, 10);
+	assert_true(S->ep->count.sent[FO_POOLREQ] >= 1);
+	assert_int_equal(P->ep->count.sent[FO_POOLRESP], S->ep->count.sent[FO_POOLREQ]);
 	assert_true(fo_any(P->disk.rec.incarnation, 16));
 	assert_true(fo_any(S->disk.rec.incarnation, 16));
+	world_done(w);
+}
+
+static void test_smaller_window(void **state)
+{
+	struct world *w = new_world(3);
+
+	(void)state;
+	S->conf.max_unacked = 2;
+	start_both(w);
+	assert_true(settle(w, FO_NORMAL, FO_NORMAL, 10));
+	assert_int_equal(P->max_in_flight, 2); /* the partner's, not ours */
+	assert_same(w, 0);
 	world_done(w);
 }
 
@@ -264,6 +279,8 @@ static void test_hold_after_long_absence(void **state) /* A8, P23 */
 	assert_int_equal(st.next_at, BASE + w->us / SEC - 6 + 30);
 	run(w, 23);
 	assert_true(P->view.hold);
+	/* a restart now would be held back as well */
+	assert_true(P->disk.rec.end.last_operational < BASE + w->us / SEC - 60);
 	run(w, 2);
 	assert_false(P->view.hold);
 	assert_true(P->view.serve_new);
@@ -292,6 +309,26 @@ static void test_hold_ends_by_contact_not_by_signs(void **state)
 	world_done(w);
 }
 
+static void test_hold_ends_by_any_contact(void **state)
+{
+	struct world *w = normal_pair();
+
+	(void)state;
+	P->conf.after_outage_hold = true;
+	crash(S, true);
+	crash(P, true);
+	w->us += 60 * SEC;
+	boot(P);
+	run(w, 6);
+	assert_true(P->view.hold);
+	lose_disk(S); /* it comes back in RECOVER: our state stays */
+	boot(S);
+	run(w, 3);
+	assert_int_equal(state_of(P), FO_COMM_INT);
+	assert_false(P->view.hold);
+	world_done(w);
+}
+
 /* --- PARTNER-DOWN and the return ----------------------------------------------------------------
  */
 
@@ -309,7 +346,7 @@ static void partner_down(unsigned who)
 {
 	struct world *w = normal_pair();
 	struct node *dead = &w->n[who], *n = &w->n[!who];
-	uint32_t a2, t0;
+	uint32_t a2, t0, at;
 
 	for (unsigned c = 1; c < 5; c++)
 		assert_true(request(c % 2 ? P : S, c, true));
@@ -317,6 +354,9 @@ static void partner_down(unsigned who)
 	assert_non_null(operate(n, FO_EV_OP_PARTNER_DOWN, 0)); /* refused while linked */
 	crash(dead, true);
 	run(w, 1);
+	a2 = w->client_addr[2] - FIRST;
+	release(n, 2);
+	run(w, 7);
 	assert_null(operate(n, FO_EV_OP_PARTNER_DOWN, 0));
 	run(w, 0.1);
 	assert_int_equal(state_of(n), FO_PARTNER_DOWN);
@@ -324,8 +364,6 @@ static void partner_down(unsigned who)
 	assert_true(n->view.partner_down);
 	assert_int_equal(n->view.partner_pool_from, t0 + 30);
 	assert_true(request(n, 4, false));
-	a2 = w->client_addr[2] - FIRST;
-	release(n, 2);
 	run(w, 0.1);
 	/* its own free addresses at once, the partner's after MCLT, a released one after all that
 	 * anybody may have promised for it (§6.4) */
@@ -334,9 +372,11 @@ static void partner_down(unsigned who)
 		assert_true(request(n, c, false));
 	run(w, 29);
 	assert_int_equal(n->disk.l[a2].state, LEASE_RELEASED);
-	run(w, 31 + 560);
+	at = binding_reclaim_at(&n->view, &n->disk.l[a2], t0);
+	assert_true(at > t0 + 630); /* PET 600 + 15, MCLT 30 */
+	run_until(w, (at - BASE - 1) * SEC);
 	assert_int_equal(n->disk.l[a2].state, LEASE_RELEASED);
-	run(w, 40); /* PET 600 + 15, MCLT 30 */
+	run_until(w, (at - BASE + 1) * SEC);
 	assert_int_equal(n->disk.l[a2].state, LEASE_FREE);
 	assert_true(request(n, 4, false));
 	run(w, 1);
@@ -396,9 +436,12 @@ static void test_return_within_mclt_waits(void **state)
 	crash(S, true);
 	run(w, 1);
 	assert_null(operate(P, FO_EV_OP_PARTNER_DOWN, 0));
+	for (unsigned c = 2; c < 9; c++) /* the partner never heard of these */
+		assert_true(request(P, c, true));
 	run(w, 1);
 	boot(S);
 	run(w, 3);
+	assert_int_equal(count_state(S, 0, LEASE_ACTIVE), 8);
 	assert_int_equal(state_of(S), FO_RECOVER_WAIT);
 	assert_int_equal(state_of(P), FO_PARTNER_DOWN);
 	assert_true(settle(w, FO_NORMAL, FO_NORMAL, 40));
@@ -472,6 +515,9 @@ static void restored_store(unsigned who)
 	assert_int_equal(count_state(n, 0, LEASE_ACTIVE), 8);
 	assert_true(settle(w, FO_NORMAL, FO_NORMAL, 40));
 	assert_same(w, 0);
+	/* its free addresses were not taken for wanted back */
+	assert_int_equal(P->ep->count.addresses_taken, 0);
+	assert_true(count_state(P, 0, LEASE_BACKUP) >= 24);
 	crash(n, true); /* and that was it */
 	boot(n);
 	assert_true(settle(w, FO_NORMAL, FO_NORMAL, 8));
@@ -484,6 +530,34 @@ static void test_restored_store(void **state)
 	(void)state;
 	restored_store(0);
 	restored_store(1);
+}
+
+/* A record older than the partner's that nobody knows to be old is put right. */
+static void test_stale_record(void **state)
+{
+	(void)state;
+	for (unsigned who = 0; who < 2; who++) {
+		struct world *w = normal_pair();
+		struct node *n = &w->n[who];
+		uint32_t a;
+
+		assert_true(request(n, 1, true));
+		run(w, 1);
+		for (unsigned i = 0; i < 3; i++)
+			assert_true(request(&w->n[!who], 1, true));
+		run(w, 1);
+		a = w->client_addr[1] - FIRST;
+		crash(n, true);
+		n->disk.l[a].serial -= 2;
+		n->disk.recent[a][0] = n->disk.l[a].serial;
+		n->disk.l[a].expires -= 200;
+		n->disk.l[a].flags |= LEASE_DIRTY;
+		boot(n);
+		assert_true(settle(w, FO_NORMAL, FO_NORMAL, 8));
+		assert_same(w, 0);
+		assert_true(n->disk.l[a].expires > BASE + 500);
+		world_done(w);
+	}
 }
 
 static void test_both_in_partner_down(void **state)
@@ -579,6 +653,25 @@ static void test_taking_back_what_is_used(void **state)
 	assert_int_equal(given, 8);
 	run(w, 5);
 	assert_int_equal(count_state(P, 0, LEASE_ACTIVE), 23);
+	assert_same(w, 0);
+	world_done(w);
+}
+
+static void test_taking_back_slowly(void **state)
+{
+	struct world *w = normal_pair();
+
+	(void)state;
+	for (unsigned c = 1; c < N_CLIENTS; c++)
+		assert_true(request(P, c, true));
+	run(w, 0.2);
+	S->commit_at = w->us + 5 * SEC; /* its word takes time: nothing is asked twice */
+	S->committing = S->open++;
+	run(w, 4);
+	assert_int_equal(count_state(P, 0, LEASE_BACKUP), 32);
+	run(w, 5);
+	assert_int_equal(P->ep->count.addresses_taken, 12);
+	assert_int_equal(count_state(P, 0, LEASE_BACKUP), 20);
 	assert_same(w, 0);
 	world_done(w);
 }
@@ -783,13 +876,13 @@ static struct world *alone(bool primary)
 }
 
 /* What the node sent last, of one type; NULL when nothing. */
-static const struct fo_msg *heard(struct node *n, uint8_t type)
+static const struct fo_msg *heard_within(struct node *n, uint8_t type, double sec)
 {
 	static struct fo_msg m;
 	static struct in_air copy;
 	bool found = false;
 
-	run(n->w, 0.2);
+	run(n->w, sec);
 	for (struct in_air *a = n->w->n[!n->i].wire; a; a = a->next)
 		if (a->msg[2] == type) {
 			copy = *a;
@@ -797,6 +890,11 @@ static const struct fo_msg *heard(struct node *n, uint8_t type)
 		}
 	clear_queues(&n->w->n[!n->i]);
 	return found && fo_msg_decode(copy.msg, copy.len, &m) == FO_OK ? &m : NULL;
+}
+
+static const struct fo_msg *heard(struct node *n, uint8_t type)
+{
+	return heard_within(n, type, 0.2);
 }
 
 static void say(struct node *n, struct fo_writer *wr)
@@ -1012,19 +1110,43 @@ static void test_another_make(void **state)
 		begin(n, &wr, FO_BNDUPD, 0, 100);
 		assert_true(fo_write_binding(&wr, &b, false));
 		say(n, &wr);
-		m = heard(n, FO_BNDACK);
+		m = heard_within(n, FO_BNDACK, 0.01); /* refusals do not wait for others */
+		assert_non_null(m);
 		assert_int_equal(fo_msg_opt(m, FO_OPT_REJECT_REASON).p[0],
 				 FO_REJECT_ILLEGAL_ADDRESS);
 		world_done(w);
 	}
 }
 
+static void contact(struct node *n)
+{
+	struct fo_writer wr;
+
+	begin(n, &wr, FO_CONTACT, 0, 1);
+	say(n, &wr);
+	clear_queues(&n->w->n[!n->i]);
+}
+
+static struct world *isc_normal(void)
+{
+	struct world *w = alone(true);
+	struct fo_state_msg s = { FO_RECOVER_DONE, false, (uint32_t)BASE };
+	struct fo_writer wr;
+
+	isc_link(P);
+	begin(P, &wr, FO_UPDDONE, 0, P->ep->asked_xid);
+	say(P, &wr);
+	begin(P, &wr, FO_STATE, 0, 4);
+	fo_write_state(&wr, &s);
+	say(P, &wr);
+	return w;
+}
+
 /* To another make: one binding per message, never more than its window, a new try of what it
  * refused, and a change in flight is sent anew. */
 static void test_window_of_another_make(void **state)
 {
-	struct world *w = alone(true);
-	struct fo_state_msg s = { FO_RECOVER_DONE, false, (uint32_t)BASE };
+	struct world *w = isc_normal();
 	const struct fo_msg *m;
 	struct fo_binding b;
 	struct fo_writer wr;
@@ -1032,13 +1154,6 @@ static void test_window_of_another_make(void **state)
 	uint64_t sent;
 
 	(void)state;
-	isc_link(P);
-	begin(P, &wr, FO_UPDDONE, 0, P->ep->asked_xid);
-	say(P, &wr);
-	S->conf.max_unacked = 10; /* the driver's check of the window */
-	begin(P, &wr, FO_STATE, 0, 4);
-	fo_write_state(&wr, &s);
-	say(P, &wr);
 	m = heard(P, FO_BNDUPD);
 	assert_non_null(m);
 	assert_true(fo_msg_next_binding(m, &cursor, &b));
@@ -1056,6 +1171,88 @@ static void test_window_of_another_make(void **state)
 	assert_true(fo_write_ack(&wr, b.addr, 0, NULL));
 	say(P, &wr);
 	assert_int_equal(P->ep->n_flights, 10);
+	world_done(w);
+}
+
+static void test_refused_is_tried_again(void **state) /* §5.5 */
+{
+	struct world *w = isc_normal();
+	const struct fo_msg *m = heard(P, FO_BNDUPD);
+	uint64_t sent, from;
+	struct fo_binding b;
+	struct fo_writer wr;
+
+	(void)state;
+	for (unsigned i = 0; i < 32 && m; i++) { /* refuse everything */
+		unsigned cursor = 0;
+
+		assert_true(fo_msg_next_binding(m, &cursor, &b));
+		for (unsigned k = 0; k < P->ep->max_flights; k++)
+			if (P->ep->flights[k].xid) {
+				begin(P, &wr, FO_BNDACK, 0, P->ep->flights[k].xid);
+				assert_true(fo_write_ack(&wr, P->ep->flights[k].b[0].addr,
+							 FO_REJECT_UNKNOWN_REASON, "no"));
+				say(P, &wr);
+			}
+		m = heard(P, FO_BNDUPD);
+	}
+	sent = P->ep->count.updates_sent;
+	from = (uint64_t)w->us;
+	assert_int_equal(P->ep->count.updates_rejected_by_partner, sent);
+	while ((uint64_t)w->us < from + 50 * SEC) {
+		run(w, 2.5);
+		contact(P);
+	}
+	assert_int_equal(P->ep->count.updates_sent, sent);
+	while ((uint64_t)w->us < from + 62 * SEC) {
+		run(w, 2.5);
+		contact(P);
+	}
+	assert_int_equal(P->ep->count.updates_sent, sent + 10);
+	world_done(w);
+}
+
+static void test_stuck(void **state) /* A11 */
+{
+	struct world *w = isc_normal();
+
+	(void)state;
+	assert_non_null(heard(P, FO_BNDUPD));
+	while (w->us < 290 * SEC) {
+		run(w, 2.5);
+		contact(P);
+	}
+	assert_true(w->linked);
+	for (unsigned i = 0; i < 6; i++) {
+		run(w, 2.5);
+		contact(P);
+	}
+	assert_false(w->linked);
+	world_done(w);
+}
+
+static void test_last_word_is_right(void **state)
+{
+	struct world *w = alone(true);
+	struct fo_connect c = isc_connect();
+	struct fo_state_msg s;
+	struct fo_writer wr;
+
+	(void)state;
+	link_up(P);
+	begin(P, &wr, FO_CONNECTACK, 0, 1);
+	fo_write_connectack(&wr, &c);
+	say(P, &wr);
+	assert_true(fo_msg_read_state(heard(P, FO_STATE), &s));
+	assert_true(s.startup);
+	for (unsigned i = 0; i < 2; i++) {
+		run(w, 2.3);
+		contact(P);
+	}
+	assert_int_equal(state_of(P), FO_STARTUP);
+	run(w, 0.3);
+	assert_true(fo_msg_read_state(heard(P, FO_STATE), &s)); /* STARTUP is over */
+	assert_false(s.startup);
 	world_done(w);
 }
 
@@ -1082,6 +1279,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_first_start),
+		cmocka_unit_test(test_smaller_window),
 		cmocka_unit_test(test_leases_replicate),
 		cmocka_unit_test(test_release_and_expiry),
 		cmocka_unit_test(test_same_second),
@@ -1093,15 +1291,18 @@ int main(void)
 		cmocka_unit_test(test_start_alone),
 		cmocka_unit_test(test_hold_after_long_absence),
 		cmocka_unit_test(test_hold_ends_by_contact_not_by_signs),
+		cmocka_unit_test(test_hold_ends_by_any_contact),
 		cmocka_unit_test(test_partner_down),
 		cmocka_unit_test(test_partner_down_uses_everything),
 		cmocka_unit_test(test_return_within_mclt_waits),
 		cmocka_unit_test(test_lost_store),
 		cmocka_unit_test(test_restored_store),
+		cmocka_unit_test(test_stale_record),
 		cmocka_unit_test(test_both_in_partner_down),
 		cmocka_unit_test(test_share_move),
 		cmocka_unit_test(test_shares_follow_use),
 		cmocka_unit_test(test_taking_back_what_is_used),
+		cmocka_unit_test(test_taking_back_slowly),
 		cmocka_unit_test(test_reserve_of_standby),
 		cmocka_unit_test(test_clocks_apart),
 		cmocka_unit_test(test_clocks_too_far_apart),
@@ -1116,6 +1317,9 @@ int main(void)
 		cmocka_unit_test(test_nothing_before_the_handshake),
 		cmocka_unit_test(test_another_make),
 		cmocka_unit_test(test_window_of_another_make),
+		cmocka_unit_test(test_refused_is_tried_again),
+		cmocka_unit_test(test_stuck),
+		cmocka_unit_test(test_last_word_is_right),
 		cmocka_unit_test(test_silence),
 	};
 
