@@ -1,6 +1,6 @@
 /*
  * One end of a failover relationship: its life, the steps of its state machine and what they ask
- * for, its view, its timers, the operator's wishes, its status.
+ * for, its view, its timers, the operator's wishes.
  *
  * Callers: the driver (daemon, simulator, tests), once per event of a turn.
  * Standards: draft-ietf-dhc-failover-12 §9; failover-behaviour §1, §3, §6.4; decisions A7 to A23.
@@ -152,15 +152,11 @@ static void reclaim(struct fo_endpoint *e)
 	const struct lease *l;
 
 	v.mclt = wait_mclt(e);
-	for (uint64_t a = 0; a <= UINT32_MAX; a = (uint64_t)l->addr + 1) {
-		l = pool_next(e->pool, (uint32_t)a);
-		if (!l)
-			return;
-		if (fo_mine(e, l->addr) && (l->state == LEASE_EXPIRED ||
-					    l->state == LEASE_RELEASED || l->state == LEASE_RESET))
+	for (uint64_t a = 0; (l = fo_next_mine(e, a)); a = (uint64_t)l->addr + 1)
+		if (l->state == LEASE_EXPIRED || l->state == LEASE_RELEASED ||
+		    l->state == LEASE_RESET)
 			pool_set_timer(e->pool, l->addr,
 				       binding_reclaim_at(&v, l, e->rec.end.stos));
-	}
 }
 
 static void begin_hold(struct fo_endpoint *e)
@@ -452,88 +448,4 @@ const char *fo_endpoint_operate(struct fo_endpoint *e, enum fo_event ev, uint32_
 	default:
 		return "this is no wish of an operator";
 	}
-}
-
-/* --- status ----------------------------------------------------------------------------------- */
-
-static uint32_t wall_of(const struct fo_endpoint *e, mono_t t)
-{
-	if (t.us == MONO_NEVER.us)
-		return 0;
-	return sec_clamp(e->now.wall.sec + (t.us - e->now.mono.us) / FO_SEC_US);
-}
-
-static void next_alone(const struct fo_endpoint *e, struct fo_status *s)
-{
-	s->next = "NORMAL when the partner is back";
-	if (e->hold && e->partner_sign) {
-		s->next = "held back: the partner seems to serve; contact or partner-down --force";
-	} else if (e->hold) {
-		s->next = "held back after a long absence: then all is served";
-		s->next_at = e->hold_until;
-	} else if (e->safe_at.us != MONO_NEVER.us) {
-		s->next = "PARTNER-DOWN by itself";
-		s->next_at = wall_of(e, e->safe_at);
-	}
-}
-
-static void next_words(const struct fo_endpoint *e, struct fo_status *s)
-{
-	switch ((enum fo_state)e->rec.end.state) {
-	case FO_STARTUP:
-		s->next = "goes on without the partner";
-		s->next_at = wall_of(e, e->startup_at);
-		break;
-	case FO_COMM_INT:
-	case FO_RESOLUTION_INT:
-	case FO_CONFLICT_DONE:
-		next_alone(e, s);
-		break;
-	case FO_PARTNER_DOWN:
-		s->next = "NORMAL when the partner has recovered";
-		if (e->now.wall.sec < e->view.partner_pool_from) {
-			s->next = "the partner's free addresses become usable";
-			s->next_at = e->view.partner_pool_from;
-		}
-		break;
-	case FO_RECOVER:
-		s->next = e->asked_xid ? "RECOVER-WAIT when the partner has sent what it knows"
-				       : "asks the partner for what it knows when it is there";
-		break;
-	case FO_RECOVER_WAIT:
-		s->next = "RECOVER-DONE when former promises are over";
-		s->next_at = e->recover_until;
-		break;
-	case FO_RECOVER_DONE:
-		s->next = "NORMAL when the partner is ready";
-		break;
-	case FO_POTENTIAL_CONFLICT:
-		s->next = "CONFLICT-DONE or NORMAL when both know what the other served";
-		break;
-	case FO_PAUSED:
-	case FO_SHUTDOWN:
-		s->next = "resume by the operator";
-		break;
-	case FO_STATE_NONE:
-	case FO_NORMAL:
-		break;
-	}
-}
-
-void fo_endpoint_status(const struct fo_endpoint *e, struct fo_status *ret)
-{
-	*ret = (struct fo_status){
-		.conf = e->conf,
-		.record = &e->rec,
-		.view = &e->view,
-		.counters = &e->count,
-		.connected = e->link == LINK_UP,
-		.own_kind = e->own_kind,
-		.clock_skew_ms = (int32_t)e->skew_ms,
-		.pending_updates = pool_dirty_count(e->pool, e->conf->relation),
-		.unacked_updates = e->unacked,
-		.last_heard = e->last_heard,
-		.next = "",
-	};
-	next_words(e, ret);
 }

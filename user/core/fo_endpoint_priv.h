@@ -1,9 +1,12 @@
 #pragma once
 /*
  * Inside of the failover endpoint, shared by its files:
- *   fo_endpoint.c  life, steps of the state machine, view, timers, operator, status
- *   fo_link.c      handshake, CONTACT, clocks, what each message means
- *   fo_update.c    sending BNDUPD: window, queue, dumps; what their acknowledgements mean
+ *   fo_endpoint.c  life, steps of the state machine, view, timers, operator
+ *   fo_status.c    what it knows, for people
+ *   fo_link.c      a connection's life, CONTACT, clocks, what each message means
+ *   fo_connect.c   handshake
+ *   fo_update.c    sending BNDUPD: window, queue, dumps
+ *   fo_acked.c     what their acknowledgements mean
  *   fo_receive.c   the partner's BNDUPD, and acknowledging them
  *   fo_balance.c   shares of free addresses, POOLREQ
  */
@@ -150,19 +153,31 @@ void fo_send_plain(struct fo_endpoint *e, uint8_t type, uint32_t xid); /* withou
 uint32_t fo_translate(const struct fo_endpoint *e, uint32_t theirs);
 bool fo_skewed(const struct fo_endpoint *e); /* beyond what is tolerated */
 
+/* --- fo_connect.c --- */
+void fo_send_connect(struct fo_endpoint *e);
+void fo_on_connect(struct fo_endpoint *e, const struct fo_msg *m);
+void fo_on_connectack(struct fo_endpoint *e, const struct fo_msg *m);
+void fo_remember_start(struct fo_endpoint *e, uint8_t state); /* with the partner's STATE */
+
 /* --- fo_update.c --- */
-void fo_updates_reset(struct fo_endpoint *e); /* the link is gone */
 void fo_updates_pump(struct fo_endpoint *e);
-void fo_updates_retry(struct fo_endpoint *e); /* rejected ones again */
 void fo_updates_ask(struct fo_endpoint *e, bool all);
 void fo_updates_asked(struct fo_endpoint *e, bool all, uint32_t xid);
-void fo_updates_acked(struct fo_endpoint *e, const struct fo_msg *m);
 void fo_updates_done(struct fo_endpoint *e, uint32_t xid);
-void fo_updates_forget(struct fo_endpoint *e); /* FO_DO_CLEAR_ACKED */
+uint8_t fo_state_to_send(const struct fo_endpoint *e, const struct lease *l);
 /* The partner holds something else, or may: tell it (again). */
 struct lease fo_mark_dirty(const struct lease *l);
 /* Does the primary want this address back from the secondary's share? */
 bool fo_taking_back(const struct fo_endpoint *e, const struct lease *l);
+
+/* --- fo_acked.c --- */
+void fo_updates_acked(struct fo_endpoint *e, const struct fo_msg *m);
+void fo_updates_reset(struct fo_endpoint *e);		     /* the link is gone */
+void fo_updates_retry(struct fo_endpoint *e);		     /* rejected ones again */
+void fo_updates_forget(struct fo_endpoint *e);		     /* FO_DO_CLEAR_ACKED */
+void fo_skip_rejected(struct fo_endpoint *e, uint32_t addr); /* until the retry */
+/* The next binding of this relationship at or after @addr. */
+const struct lease *fo_next_mine(const struct fo_endpoint *e, uint64_t addr);
 
 /* --- fo_receive.c --- */
 void fo_receive_updates(struct fo_endpoint *e, const struct fo_msg *m);

@@ -1,0 +1,187 @@
+/*
+ * What became of our binding updates: accepted, refused, or lost with the link; and the later
+ * tries.
+ *
+ * Callers: fo_link (BNDACK, loss of the link), fo_endpoint (timer, steps of the state machine).
+ * Standards: draft-ietf-dhc-failover-12 §7.1.5, §7.2, §8.3; failover-behaviour §5.5, §5.6.
+ */
+#include "core/fo_endpoint_priv.h"
+
+void fo_skip_rejected(struct fo_endpoint *e, uint32_t addr)
+{
+	pool_in_flight(e->pool, addr, true);
+	if (!e->rejected++)
+		e->retry_at = mono_add_us(e->now.mono, (int64_t)e->retry_sec * FO_SEC_US);
+}
+
+static struct fo_flight *flight_of(struct fo_endpoint *e, uint32_t xid)
+{
+	for (uint32_t i = 0; xid && i < e->max_flights; i++)
+		if (e->flights[i].xid == xid)
+			return &e->flights[i];
+	return NULL;
+}
+
+static struct fo_sent *sent_of(struct fo_flight *f, uint32_t addr)
+{
+	for (unsigned i = 0; i < f->n; i++)
+		if (f->b[i].addr == addr && f->b[i].open)
+			return &f->b[i];
+	return NULL;
+}
+
+static void accepted(struct fo_endpoint *e, const struct fo_sent *s, const struct lease *l)
+{
+	struct lease then;
+
+	e->count.updates_acked++;
+	if (!(l->flags & LEASE_DIRTY)) { /* of a full update: we had its word before */
+		pool_in_flight(e->pool, s->addr, false);
+		return;
+	}
+	then = binding_acked(l, s->pet, s->state, e->now.wall);
+	fo_store(e, &then, NULL);
+}
+
+static void refused(struct fo_endpoint *e, const struct fo_sent *s, const struct fo_binding *b)
+{
+	const struct lease *l = pool_get(e->pool, s->addr);
+
+	e->count.updates_rejected_by_partner++;
+	fo_event(e, "update-rejected", fo_reject_text(b->reject), s->addr, b->reject, s->state);
+	if (l && l->flags & LEASE_DIRTY)
+		fo_skip_rejected(e, s->addr);
+	else
+		pool_in_flight(e->pool, s->addr, false);
+}
+
+/* Does what was sent still stand? A change since then is on its way by itself. */
+static bool unchanged(const struct fo_endpoint *e, const struct fo_sent *s, const struct lease *l)
+{
+	return l && l->serial == s->serial && pool_is_in_flight(e->pool, s->addr) &&
+	       fo_state_to_send(e, l) == s->state;
+}
+
+/* We took the partner's word while ours was on its way, and now it has taken ours: both tell again
+ * what they hold, and the same rule decides on both sides. */
+static void tell_again(struct fo_endpoint *e, const struct fo_sent *s, const struct lease *l)
+{
+	struct lease d;
+
+	if (!e->own_kind || !l || l->flags & LEASE_DIRTY || l->serial == s->serial)
+		return;
+	d = fo_mark_dirty(l);
+	d.serial = (s->serial > l->serial ? s->serial : l->serial) + 1;
+	fo_store(e, &d, NULL);
+}
+
+static void acked_one(struct fo_endpoint *e, struct fo_flight *f, const struct fo_binding *b)
+{
+	bool rejected = b->has & 1u << FO_OPT_REJECT_REASON;
+	struct fo_sent *s = sent_of(f, b->addr);
+	const struct lease *l = pool_get(e->pool, b->addr);
+
+	if (!s)
+		return;
+	s->open = false;
+	f->open--;
+	e->unacked--;
+	if (!unchanged(e, s, l)) {
+		if (!rejected)
+			tell_again(e, s, l);
+	} else if (rejected) {
+		refused(e, s, b);
+	} else {
+		accepted(e, s, l);
+	}
+}
+
+void fo_updates_acked(struct fo_endpoint *e, const struct fo_msg *m)
+{
+	struct fo_flight *f = flight_of(e, m->xid);
+	struct fo_binding b;
+	unsigned cursor = 0;
+
+	if (!f)
+		return;
+	while (fo_msg_next_binding(m, &cursor, &b))
+		acked_one(e, f, &b);
+	if (f->open)
+		return;
+	f->xid = 0;
+	e->n_flights--;
+	e->dump.flights -= f->dump;
+	e->acked = e->now.mono;
+}
+
+/* --- loss of the link, retries ---------------------------------------------------------------- */
+
+void fo_updates_reset(struct fo_endpoint *e)
+{
+	for (uint32_t i = 0; i < e->max_flights; i++) {
+		struct fo_flight *f = &e->flights[i];
+
+		for (unsigned k = 0; f->xid && k < f->n; k++)
+			if (f->b[k].open)
+				pool_in_flight(e->pool, f->b[k].addr, false);
+		f->xid = 0;
+	}
+	e->n_flights = e->unacked = 0;
+	e->ack_len = e->n_acks = 0; /* received, but never to be acknowledged (§8.3) */
+	e->ack_at = MONO_NEVER;
+	e->asked_xid = 0;
+	e->dump.active = false;
+	e->dump.flights = 0;
+	fo_updates_retry(e);
+	e->retry_sec = FO_RETRY_SEC;
+}
+
+static bool flying(const struct fo_endpoint *e, uint32_t addr)
+{
+	for (uint32_t i = 0; i < e->max_flights; i++)
+		for (unsigned k = 0; e->flights[i].xid && k < e->flights[i].n; k++)
+			if (e->flights[i].b[k].addr == addr && e->flights[i].b[k].open)
+				return true;
+	return false;
+}
+
+/* The next binding of this relationship at or after @addr. */
+const struct lease *fo_next_mine(const struct fo_endpoint *e, uint64_t addr)
+{
+	const struct lease *l = NULL;
+
+	for (; addr <= UINT32_MAX; addr = (uint64_t)l->addr + 1) {
+		l = pool_next(e->pool, (uint32_t)addr);
+		if (!l || fo_mine(e, l->addr))
+			return l;
+	}
+	return NULL;
+}
+
+void fo_updates_retry(struct fo_endpoint *e)
+{
+	uint32_t sec = e->retry_sec * 2;
+	const struct lease *l;
+
+	e->retry_at = MONO_NEVER;
+	if (!e->rejected)
+		return;
+	e->rejected = 0;
+	e->retry_sec = sec < FO_RETRY_MAX_SEC ? sec : FO_RETRY_MAX_SEC;
+	for (uint64_t a = 0; (l = fo_next_mine(e, a)); a = (uint64_t)l->addr + 1)
+		if (l->flags & LEASE_DIRTY && pool_is_in_flight(e->pool, l->addr) &&
+		    !flying(e, l->addr))
+			pool_in_flight(e->pool, l->addr, false);
+}
+
+void fo_updates_forget(struct fo_endpoint *e)
+{
+	const struct lease *l;
+
+	for (uint64_t a = 0; (l = fo_next_mine(e, a)); a = (uint64_t)l->addr + 1) {
+		struct lease d = fo_mark_dirty(l);
+
+		d.acked_pet = 0;
+		fo_store(e, &d, NULL);
+	}
+}
