@@ -1,6 +1,6 @@
 # shellcheck shell=bash disable=SC2034,SC2153
 # measure.sh - load on the servers that run, and what it costs them. Called by tools/bench.
-# Settings: TARGETS (arguments of the generator), CLIENTS, WINDOW, PERIOD, STEPS, GENERATOR.
+# Settings: TARGETS (arguments of the generator), CLIENTS, WINDOW, PERIOD, STEPS, TRIES, GENERATOR, VERBOSE.
 # A measurement leaves its figures in L_done L_failed L_rate L_cpu L_offer L_ack (ms, 99 %).
 
 # Processor time of all servers, every thread, in clock ticks.
@@ -60,6 +60,12 @@ load_perfdhcp() { # RATE
 				got["a"] ? ticks * 1e6 / hz / got["a"] : 0 }' "$NET_TMP/perfdhcp")
 }
 
+# Every client gets its lease first, or the first rates would meet new clients and the later known ones.
+warm_perfdhcp() {
+	local PERIOD=$((CLIENTS / 800 + 2))
+	load_perfdhcp 800
+}
+
 # New clients, so many exchanges under way, each as often as it takes.
 measure_closed() { load --clients "$CLIENTS" --seed "$1" --window "$WINDOW"; }
 
@@ -80,14 +86,14 @@ sustained() { # RATE
 		'BEGIN { exit !(rate >= 0.99 * want && (g == "perfdhcp" || offer <= 200 && ack <= 200)) }'
 }
 
-# The largest rate that is sustained, between two; a rate that fails has a second chance.
+# The largest rate that is sustained: from a first guess up or down by two fifths until one rate is
+# sustained and one is not, then between the two. A rate that fails is tried TRIES times.
 # Leaves the figures of the best run in B_rate B_cpu B_offer B_ack.
-bisect() { # SEED LOW HIGH
-	local low=$2 high=$3 step rate try
+search() { # SEED GUESS
+	local low=0 high=0 step rate=$(($2 + 1)) try
 	B_rate=0 B_cpu=0 B_offer=0 B_ack=0
 	for ((step = 0; step < STEPS; step++)); do
-		rate=$(awk -v a="$low" -v b="$high" 'BEGIN { printf "%d", sqrt(a * b) }')
-		for try in 1 2; do
+		for ((try = 1; try <= TRIES; try++)); do
 			measure_rate "$1" "$rate"
 			! sustained "$rate" || break
 		done
@@ -97,6 +103,7 @@ bisect() { # SEED LOW HIGH
 		else
 			high=$rate
 		fi
+		rate=$(awk -v a="$low" -v b="$high" 'BEGIN { printf "%d", !b ? a * 1.4 : !a ? b / 1.4 : sqrt(a * b) }')
 	done
 }
 

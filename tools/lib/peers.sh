@@ -30,9 +30,10 @@ version_kea() { kea-dhcp4 -v 2>/dev/null | head -n 1; }
 # --- ISC dhcpd ------------------------------------------------------------------------------------
 
 isc_conf() { # SERVER [FAILOVER-NAME]
-	local role=primary primary="mclt $LEASE_SEC; split 128;"
+	local role=primary primary="mclt $LEASE_SEC; split 128;" peer=""
 	[ "$1" = 1 ] || role=secondary primary=""
 	if [ -n "${2:-}" ]; then
+		peer="failover peer \"$2\";"
 		echo "failover peer \"$2\" { $role; $primary"
 		echo "  address ${NET_LINK_ADDR[$1]}; port 647;"
 		echo "  peer address ${NET_LINK_ADDR[$((3 - $1))]}; peer port 647;"
@@ -44,7 +45,7 @@ default-lease-time $LEASE_SEC; max-lease-time $LEASE_SEC;
 subnet 10.77.0.0 netmask 255.255.0.0 { }
 subnet ${PEER_SUBNET%/*} netmask 255.248.0.0 {
   option routers 10.64.0.1; option domain-name-servers 10.0.0.53; option domain-name "example.net";
-  pool { ${2:+failover peer "$2";} range $FIRST $LAST; }
+  pool { $peer range $FIRST $LAST; }
 }
 E
 }
@@ -53,6 +54,8 @@ isc_start() { # SERVER [FAILOVER-NAME]
 	mkdir -p "$(server_dir "$1")"
 	isc_conf "$@" >"$(server_dir "$1")/dhcpd.conf"
 	: >"$(server_dir "$1")/dhcpd.leases"
+	# started with -q it would not say what is wrong
+	dhcpd -4 -t -cf "$(server_dir "$1")/dhcpd.conf" >>"$NET_TMP/s$1.log" 2>&1 || return 1
 	net_spawn "s$1" "s$1" dhcpd -4 -f -q --no-pid -cf "$(server_dir "$1")/dhcpd.conf" \
 		-lf "$(server_dir "$1")/dhcpd.leases" eth0
 }
@@ -73,6 +76,8 @@ start_isc_pair() {
 }
 
 # --- Kea ------------------------------------------------------------------------------------------
+
+KEA_SOCKET=udp # raw ones hear broadcasts, too
 
 kea_hooks() {
 	local d
@@ -100,7 +105,7 @@ kea_conf() { # SERVER [ha]
 	[ -z "${2:-}" ] || pools='{ "pool": "'"$FIRST - $(address_before "$MIDDLE")"'", "client-class": "HA_s1" },
     { "pool": "'"$MIDDLE - $LAST"'", "client-class": "HA_s2" }'
 	cat <<E
-{ "Dhcp4": { "interfaces-config": { "interfaces": [ "eth0" ], "dhcp-socket-type": "udp" },
+{ "Dhcp4": { "interfaces-config": { "interfaces": [ "eth0" ], "dhcp-socket-type": "$KEA_SOCKET" },
 $([ -z "${2:-}" ] || kea_ha "$1")
   "lease-database": { "type": "memfile", "persist": true, "name": "$(server_dir "$1")/kea.csv", "lfc-interval": 0 },
   "valid-lifetime": $LEASE_SEC, "authoritative": true,
