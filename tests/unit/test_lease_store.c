@@ -196,6 +196,7 @@ static void test_room(void **state)
 
 	fix_close(f);
 	f->conf.batch_max = 4;
+	f->conf.batch_over = 4;
 	assert_int_equal(fix_open(f), 0);
 	assert_true(lease_store_room(f->st, 4));
 	assert_false(lease_store_room(f->st, 5));
@@ -204,13 +205,38 @@ static void test_room(void **state)
 		put(f, i, 1);
 	assert_false(lease_store_room(f->st, 1));
 	assert_true(lease_store_room(f->st, 0));
+	for (uint32_t i = 4; i < 8; i++) { /* for clients no more, for the partner yet */
+		assert_int_equal(lease_store_overfull(f->st), i > 6);
+		put(f, i, 1);
+	}
 	assert_int_equal(lease_store_put(f->st, &l, NULL), -ENOBUFS);
 	assert_int_equal(lease_store_put_relation(f->st, "a", &r), 0); /* states find room */
 	commit(f);
 	assert_true(lease_store_room(f->st, 4));
-	assert_int_equal(serial_at(f, 3), 1);
+	assert_int_equal(serial_at(f, 7), 1);
 	assert_int_equal(serial_at(f, 99), 0);
 	assert_int_equal(lease_store_get_relation(f->st, "a", &r), 0);
+}
+
+/* A batch grows with what must be in it: large records, many times its usual number. */
+static void test_grows(void **state)
+{
+	struct lease_client c = { .hlen = 6, .id_len = 255, .host_name_len = 255 };
+	struct fix *f = *state;
+
+	fix_close(f);
+	f->conf.batch_max = 4;
+	assert_int_equal(fix_open(f), 0);
+	for (uint32_t i = 0; i < 3000; i++) {
+		struct lease l = lease_of(i, i + 1);
+
+		memcpy(c.id, &i, sizeof(i));
+		assert_int_equal(lease_store_put(f->st, &l, &c), 0);
+	}
+	commit(f);
+	assert_int_equal(commits(f), 1);
+	for (uint32_t i = 0; i < 3000; i++)
+		assert_int_equal(serial_at(f, i), i + 1);
 }
 
 /* Submit as often as one likes: two are on their way, the third waits under its number. */
@@ -340,17 +366,12 @@ static void test_map_size(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		T(test_round_trip),
-		T(test_relation_and_meta),
-		T(test_keep_client),
-		T(test_scan),
-		T(test_order),
-		T(test_empty_batch),
-		T(test_room),
-		T(test_deferred),
-		T(test_close_commits_submitted),
-		T(test_load),
-		T(test_growth),
+		T(test_round_trip),  T(test_relation_and_meta),
+		T(test_keep_client), T(test_scan),
+		T(test_order),	     T(test_empty_batch),
+		T(test_room),	     T(test_grows),
+		T(test_deferred),    T(test_close_commits_submitted),
+		T(test_load),	     T(test_growth),
 		T(test_map_size),
 	};
 

@@ -23,6 +23,7 @@
 
 #define BATCH_DEFAULT 4096
 #define BATCH_EXTRA 64 /* relations and meta find room even when leases filled the batch */
+#define BATCH_OVER 65536
 #define OP_MAX (4 + LEASE_KEY_MAX + LEASE_RECORD_MAX)
 #define MAP_MIN (1ull << 30)
 #define MAP_PER_ADDRESS (4 * 512) /* four times a usual record with its share of the tree */
@@ -39,6 +40,15 @@ static uint64_t map_size(const struct lease_store_conf *c)
 	uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE);
 
 	return ((size > min ? size : min) + page - 1) & ~(page - 1);
+}
+
+/* One message of the partner, or one step of the state machine, may touch every address; several
+ * may come while one batch is open. */
+static uint32_t over_default(const struct lease_store_conf *c)
+{
+	uint64_t n = BATCH_OVER + 4 * (c->addresses < ADDRESSES_MAX ? c->addresses : ADDRESSES_MAX);
+
+	return n < UINT32_MAX / 2 ? (uint32_t)n : UINT32_MAX / 2;
 }
 
 static int open_parts(struct lease_store *st, const struct lease_store_conf *c, char err[256])
@@ -73,6 +83,7 @@ int lease_store_open(const struct lease_store_conf *c, const struct lease_store_
 	}
 	st->ops = *ops;
 	st->batch_max = c->batch_max ? c->batch_max : BATCH_DEFAULT;
+	st->batch_over = c->batch_over ? c->batch_over : over_default(c);
 	st->open = 1;
 	st->dir = (struct lease_dir){ -1, -1 };
 	st->writer.fd = -1;
@@ -160,17 +171,42 @@ bool lease_store_room(const struct lease_store *st, unsigned records)
 	return !st->failed && (uint64_t)open_records(st) + records <= st->batch_max;
 }
 
+bool lease_store_overfull(const struct lease_store *st)
+{
+	return !st->failed && open_records(st) > (uint64_t)st->batch_max + st->batch_over / 2;
+}
+
+/* Room for one more operation, whatever its size. A batch that has grown stays so: its pages cost
+ * nothing when they are not needed. */
+static int make_room(struct wr *w)
+{
+	size_t size = w->size;
+	uint8_t *p;
+
+	if (w->size - w->len >= OP_MAX)
+		return 0;
+	size += size / 2 > OP_MAX ? size / 2 : OP_MAX;
+	p = realloc(w->p, size);
+	if (!p)
+		return -ENOMEM;
+	w->p = p;
+	w->size = size;
+	return 0;
+}
+
 /* Begin an operation in the open batch; the value follows. NULL: *ret_err says why not. */
 static struct wr *begin_op(struct lease_store *st, enum lease_op op, const void *key,
 			   size_t key_len, int *ret_err)
 {
 	struct lease_batch *b = lease_writer_open(&st->writer);
-	uint32_t max = st->batch_max + (op == OP_RELATION || op == OP_META ? BATCH_EXTRA : 0);
+	uint32_t max = st->batch_max + st->batch_over;
 
+	if (op == OP_RELATION || op == OP_META)
+		max += BATCH_EXTRA;
 	*ret_err = st->failed				 ? st->failed
 		   : key_len > LEASE_KEY_MAX || !key_len ? -EINVAL
 		   : b->records >= max			 ? -ENOBUFS
-							 : 0;
+							 : make_room(&b->ops);
 	if (*ret_err < 0)
 		return NULL;
 	wr_u8(&b->ops, (uint8_t)op);

@@ -17,6 +17,7 @@ struct lease_store_conf {
 	uint64_t addresses;    /* configured ones: sizes the map */
 	uint32_t batch_max;    /* records per batch; 0 = 4096 */
 	uint64_t map_min;      /* smallest map; 0 = 1 GiB; less is for tests */
+	uint32_t batch_over;   /* records beyond batch_max; 0 = 65536 and four times @addresses */
 };
 
 struct lease_store_ops { /* called on the loop thread, from lease_store_dispatch */
@@ -43,8 +44,12 @@ void lease_store_close(struct lease_store *st); /* commits what was submitted; N
 uint64_t lease_store_batch(const struct lease_store *st);
 /* False while two batches are on their way and this one is full: hear no more clients. */
 bool lease_store_room(const struct lease_store *st, unsigned records);
+/* The partner cannot be asked to wait as clients can: what it sends, and what a change of state
+ * asks for, makes the open batch larger. True when half of that allowance is used up: a partner
+ * that goes on has no manners, hear it no more. */
+bool lease_store_overfull(const struct lease_store *st);
 /* Add to the open batch. @client NULL: keep what the record of this address has.
- * Return: 0; -ENOBUFS no room; -EINVAL; or what made the last commit fail. */
+ * Return: 0; -ENOBUFS, -ENOMEM no room; -EINVAL; or what made the last commit fail. */
 int lease_store_put(struct lease_store *st, const struct lease *l,
 		    const struct lease_client *client);
 int lease_store_put_relation(struct lease_store *st, const char *name, const struct fo_record *r);

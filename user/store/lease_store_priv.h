@@ -11,7 +11,7 @@ struct lease_store {
 	struct lease_dir dir;
 	struct lease_env env;
 	struct lease_writer writer;
-	uint32_t batch_max;
+	uint32_t batch_max, batch_over;
 
 	uint64_t open;	/* number of the batch being filled */
 	uint64_t ready; /* an empty batch with nothing before it: to be told; 0: none */

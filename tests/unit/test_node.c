@@ -1,0 +1,456 @@
+/*
+ * The node as a whole in a network of its own: the real loop, store, sockets and configuration,
+ * with a disk that stalls or fails on command and a partner that the test plays over TCP. What is
+ * told before it is durable, or lost although it was told, shows here.
+ *
+ * Needs namespaces (as root, or of a user of one's own); skipped without.
+ */
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <net/if.h>
+#include <sched.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mount.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+#include <cmocka.h>
+
+#include "node_priv.h"
+
+#define NET 0x0a090000u
+#define FIRST (NET + 256) /* of the range */
+#define LIMIT_MS 10000
+#define MCLT 3600
+
+/* --- a disk that stalls or fails -----------------------------------------------------------------
+ * LMDB finds this function before that of libc. */
+
+static atomic_bool stalled;
+static atomic_int sync_error;
+static atomic_uint syncs;
+
+int fdatasync(int fd)
+{
+	while (atomic_load(&stalled))
+		(void)nanosleep(&(struct timespec){ .tv_nsec = 500000 }, NULL);
+	atomic_fetch_add(&syncs, 1);
+	errno = atomic_load(&sync_error);
+	return errno ? -1 : (int)syscall(SYS_fdatasync, fd);
+}
+
+/* --- the world -----------------------------------------------------------------------------------
+ */
+
+static char dir[64]; /* a file system of its own */
+static struct event_base *base;
+static struct conf *conf;
+static struct node *node;
+
+static uint32_t wall(void)
+{
+	return sec_clamp(clock_now().wall.sec);
+}
+
+static int put_text(const char *path, const char *text)
+{
+	int fd = open(path, O_WRONLY | O_CLOEXEC), r = -1;
+
+	if (fd < 0)
+		return -1;
+	r = write(fd, text, strlen(text)) == (ssize_t)strlen(text) ? 0 : -1;
+	close(fd);
+	return r;
+}
+
+static bool own_namespaces(void)
+{
+	struct ifreq lo = { .ifr_name = "lo", .ifr_flags = IFF_UP };
+	char map[32];
+	int fd;
+
+	if (getuid()) {
+		snprintf(map, sizeof(map), "0 %u 1", (unsigned)getuid());
+		if (unshare(CLONE_NEWUSER | CLONE_NEWNET | CLONE_NEWNS) < 0 ||
+		    put_text("/proc/self/uid_map", map) < 0)
+			return false;
+	} else if (unshare(CLONE_NEWNET | CLONE_NEWNS) < 0) {
+		return false;
+	}
+	fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	if (fd < 0 || ioctl(fd, SIOCSIFFLAGS, &lo) < 0)
+		return false;
+	close(fd);
+	return mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0;
+}
+
+static const char alone[] = "";
+static const char campus[] = "relationships:\n"
+			     "  - name: campus\n"
+			     "    role: %s\n"
+			     "    local: 127.0.0.1\n"
+			     "    partner: 127.0.0.2\n"
+			     "    max-client-lead-time: 1h\n"
+			     "    contact-timeout: 60s\n"
+			     "    max-unacked-updates: 1000\n"
+			     "    authentication: off\n";
+
+static void configure(const char *role)
+{
+	struct conf_problems problems;
+	char text[2048], relation[512];
+	int r;
+
+	snprintf(relation, sizeof(relation), role ? campus : alone, role);
+	snprintf(text, sizeof(text),
+		 "server:\n  name: a\n  interfaces: [absent0]\n  state-directory: %s\n"
+		 "  server-identifier: 10.9.0.1\n  authoritative: true\n  log: {level: error}\n"
+		 "filter: {mode: off}\n"
+		 "api: {listen: [\"unix:%s/api.sock\"]}\n%s"
+		 "scopes:\n  - subnet: 10.9.0.0/16\n    ranges: [10.9.1.0-10.9.64.255]\n"
+		 "    lease-time: 10m\n%s",
+		 dir, dir, relation, role ? "    relationship: campus\n" : "");
+	r = conf_parse("test.yaml", text, strlen(text), &conf, &problems);
+	if (r < 0)
+		conf_problems_print("test.yaml", &problems, stderr);
+	conf_problems_free(&problems);
+	assert_int_equal(r, 0);
+	log_setup(conf->server.log_level, conf->server.log_format);
+}
+
+static void start(void)
+{
+	char err[256] = "";
+	int r = node_open(base, conf, &node, err);
+
+	if (!r)
+		r = node_start(node, err);
+	if (r < 0)
+		print_error("%s\n", err);
+	assert_int_equal(r, 0);
+}
+
+static void turn(void)
+{
+	(void)event_base_loop(base, EVLOOP_ONCE | EVLOOP_NONBLOCK);
+	node_turn_end(node);
+	(void)nanosleep(&(struct timespec){ .tv_nsec = 200000 }, NULL);
+}
+
+static void turns(unsigned ms)
+{
+	int64_t until = clock_now().mono.us + ms * 1000;
+
+	while (clock_now().mono.us < until)
+		turn();
+}
+
+#define wait_until(condition)                                                                      \
+	do {                                                                                       \
+		int64_t limit_ = clock_now().mono.us + LIMIT_MS * 1000;                            \
+		while (!(condition)) {                                                             \
+			turn();                                                                    \
+			if (clock_now().mono.us > limit_)                                          \
+				fail_msg("never: %s", #condition);                                 \
+		}                                                                                  \
+	} while (0)
+
+static int setup_sized(void **state, const char *size)
+{
+	(void)state;
+	atomic_store(&stalled, false);
+	atomic_store(&sync_error, 0);
+	snprintf(dir, sizeof(dir), "/tmp/test_node.XXXXXX");
+	if (!mkdtemp(dir) || mount("none", dir, "tmpfs", 0, size) < 0)
+		return -1;
+	base = event_base_new();
+	return base && event_base_priority_init(base, PRIO_COUNT) == 0 ? 0 : -1;
+}
+
+static int setup(void **state)
+{
+	return setup_sized(state, "size=64m");
+}
+
+static int teardown(void **state)
+{
+	(void)state;
+	atomic_store(&stalled, false);
+	atomic_store(&sync_error, 0);
+	node_close(node);
+	node = NULL;
+	conf_free(conf);
+	conf = NULL;
+	event_base_free(base);
+	(void)umount2(dir, MNT_DETACH);
+	(void)rmdir(dir);
+	return 0;
+}
+
+/* --- what the store holds before and after -------------------------------------------------------
+ */
+
+static void ignore_durable(void *ctx, uint64_t batch)
+{
+	*(uint64_t *)ctx = batch;
+}
+
+static void ignore_failed(void *ctx, uint64_t batch, int err)
+{
+	(void)ctx;
+	(void)batch;
+	(void)err;
+}
+
+static struct lease_store *open_store(uint64_t *durable)
+{
+	struct lease_store_conf c = { .directory = dir, .addresses = 1000 };
+	struct lease_store_ops ops = { durable, ignore_durable, ignore_failed };
+	struct lease_store *st;
+	char err[256];
+
+	*durable = 0;
+	assert_int_equal(lease_store_open(&c, &ops, &st, err), 0);
+	return st;
+}
+
+static struct lease_client client_of(uint32_t n)
+{
+	struct lease_client c = { .htype = 1, .hlen = 6, .chaddr = { 2 } };
+
+	memcpy(c.chaddr + 2, &n, sizeof(n));
+	return c;
+}
+
+static bool on_disk(struct lease_store *st, uint32_t addr)
+{
+	struct lease_client c;
+	struct lease l;
+
+	return lease_store_get(st, addr, &l, &c) == 0 && l.state == LEASE_ACTIVE;
+}
+
+/* --- a partner, played ---------------------------------------------------------------------------
+ */
+
+static int peer = -1;
+static uint32_t peer_xid;
+static uint8_t peer_in[1 << 20];
+static size_t peer_have;
+
+static struct fo_writer peer_begin(uint8_t *buf, uint8_t type, uint32_t xid)
+{
+	struct fo_writer w;
+
+	fo_write_begin(&w, buf, FO_MSG_MAX, type, clock_now().wall, xid);
+	return w;
+}
+
+static void peer_send(struct fo_writer *w)
+{
+	size_t len = fo_write_end(w), at = 0;
+
+	assert_true(len > 0);
+	while (at < len) {
+		ssize_t n = send(peer, w->buf + at, len - at, MSG_DONTWAIT | MSG_NOSIGNAL);
+
+		if (n > 0)
+			at += (size_t)n;
+		else
+			turn();
+	}
+}
+
+/* The node is the secondary: we connect to it. */
+static void peer_connect(void)
+{
+	struct sockaddr_in from = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(0x7f000002) };
+	struct sockaddr_in to = { .sin_family = AF_INET,
+				  .sin_port = htons(647),
+				  .sin_addr.s_addr = htonl(0x7f000001) };
+
+	peer = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	peer_have = 0;
+	peer_xid = 0;
+	assert_int_equal(bind(peer, (struct sockaddr *)&from, sizeof(from)), 0);
+	assert_int_equal(connect(peer, (struct sockaddr *)&to, sizeof(to)), 0);
+}
+
+static void peer_introduce(void)
+{
+	struct fo_connect c = {
+		.has = 1u << FO_OPT_RELATIONSHIP_NAME | 1u << FO_OPT_VENDOR_CLASS |
+		       1u << FO_OPT_MAX_UNACKED | 1u << FO_OPT_RECEIVE_TIMER |
+		       1u << FO_OPT_VERSION | 1u << FO_OPT_VENDOR_SPECIFIC |
+		       1u << FO_OPT_TLS_REQUEST | 1u << FO_OPT_MCLT | 1u << FO_OPT_HBA,
+		.name = { (const uint8_t *)"campus", 6 },
+		.vendor = { (const uint8_t *)FO_VENDOR_CLASS, sizeof(FO_VENDOR_CLASS) - 1 },
+		.max_unacked = 1000,
+		.receive_timer = 60,
+		.version = 1,
+		.mclt = MCLT,
+		.start_count = 1,
+		.incarnation = { 1 }
+	};
+	uint8_t buf[FO_MSG_MAX];
+	struct fo_writer w = peer_begin(buf, FO_CONNECT, ++peer_xid);
+
+	memset(c.hba, 0x55, sizeof(c.hba));
+	fo_write_connect(&w, &c);
+	peer_send(&w);
+}
+
+static void peer_tell(uint8_t state)
+{
+	struct fo_state_msg s = { .state = state, .stos = wall() - 700 };
+	uint8_t buf[FO_MSG_MAX];
+	struct fo_writer w = peer_begin(buf, FO_STATE, ++peer_xid);
+
+	fo_write_state(&w, &s);
+	peer_send(&w);
+}
+
+/* The next message that has arrived, or false. It is valid until the next call. */
+static bool peer_hear(struct fo_msg *m)
+{
+	static uint8_t one[FO_MSG_MAX];
+	ssize_t n;
+	size_t len;
+
+	if (peer < 0)
+		return false;
+	n = recv(peer, peer_in + peer_have, sizeof(peer_in) - peer_have, MSG_DONTWAIT);
+	if (n > 0)
+		peer_have += (size_t)n;
+	len = fo_msg_length(peer_in, peer_have);
+	if (!len || len > peer_have)
+		return false;
+	memcpy(one, peer_in, len);
+	memmove(peer_in, peer_in + len, peer_have -= len);
+	return fo_msg_decode(one, len, m) == FO_OK;
+}
+
+static bool peer_hears(uint8_t type)
+{
+	struct fo_msg m;
+
+	while (peer_hear(&m))
+		if (m.type == type)
+			return true;
+	return false;
+}
+
+static void peer_close(void)
+{
+	if (peer >= 0)
+		close(peer);
+	peer = -1;
+}
+
+static void peer_link(void)
+{
+	peer_connect();
+	peer_introduce();
+	wait_until(peer_hears(FO_CONNECTACK));
+}
+
+/* BNDUPDs about new leases of addresses from @first on, 40 a message. */
+static void peer_updates(uint32_t first, unsigned count)
+{
+	for (unsigned done = 0; done < count;) {
+		uint8_t buf[FO_MSG_MAX];
+		struct fo_writer w = peer_begin(buf, FO_BNDUPD, ++peer_xid);
+
+		for (unsigned i = 0; i < 25 && done < count; i++, done++) {
+			struct lease_client c = client_of(first + done);
+			uint8_t hw[7] = { 1 };
+			struct fo_binding b = { .addr = first + done,
+						.status = LEASE_ACTIVE,
+						.chaddr = { hw, 7 },
+						.expires = wall() + 600,
+						.pet = wall() + 900,
+						.stos = wall(),
+						.cltt = wall(),
+						.serial = 1 };
+
+			memcpy(hw + 1, c.chaddr, 6);
+			assert_true(fo_write_binding(&w, &b, true));
+		}
+		peer_send(&w);
+		turn();
+	}
+}
+
+/* --- tests ---------------------------------------------------------------------------------------
+ */
+
+/* More updates than a batch holds, while the disk stalls: what is acknowledged is on disk. */
+static void what_is_acknowledged_is_on_disk(void **state)
+{
+	const unsigned count = 9000;
+	static bool acked[9000];
+	unsigned n_acked = 0, lost = 0;
+	struct lease_store *st;
+	uint64_t durable;
+	struct fo_msg m;
+
+	(void)state;
+	memset(acked, 0, sizeof(acked));
+	configure("secondary");
+	start();
+	peer_link();
+	peer_tell(FO_NORMAL);
+	turns(50);
+	atomic_store(&stalled, true);
+	peer_updates(FIRST, count);
+	turns(50);
+	atomic_store(&stalled, false);
+	for (int64_t until = clock_now().mono.us + 3000000; clock_now().mono.us < until;) {
+		turn();
+		while (peer_hear(&m)) {
+			unsigned cursor = 0;
+			struct fo_binding b;
+
+			while (m.type == FO_BNDACK && fo_msg_next_binding(&m, &cursor, &b)) {
+				assert_false(b.has & 1u << FO_OPT_REJECT_REASON);
+				acked[b.addr - FIRST] = true;
+			}
+		}
+	}
+	peer_close();
+	node_close(node);
+	node = NULL;
+	st = open_store(&durable);
+	for (unsigned i = 0; i < count; i++) {
+		n_acked += acked[i];
+		lost += acked[i] && !on_disk(st, FIRST + i);
+	}
+	lease_store_close(st);
+	assert_int_equal(lost, 0);
+	assert_int_equal(n_acked, count);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(what_is_acknowledged_is_on_disk, setup, teardown),
+	};
+
+	if (!own_namespaces()) {
+		printf("needs namespaces of its own (root, or user namespaces)\n");
+		return 77;
+	}
+	clock_init();
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
