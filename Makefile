@@ -39,12 +39,16 @@ progs     := $(if $(wildcard user/main.c),$(B)/twinleased) $(if $(ctl_src),$(B)/
 all: $(progs) $(bpf_obj)
 .PHONY: all tests test test-pure test-bpf test-netns asan asan-progs fuzz fuzzers bench format install clean
 
+# Target bpf has no <asm/types.h>: the directory where the same compiler finds it for this machine.
+asm_dir = $(patsubst %/asm/types.h,%,$(filter %/asm/types.h,\
+          $(shell $(CLANG) -M -x c -include asm/types.h /dev/null)))
+
 # --- rules --------------------------------------------------------------------------------------
 $(B)/%.o: %.c Makefile | $(skel)
 	$(Q)mkdir -p $(@D) && $(CC) $(WARN) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c $< -o $@
 $(B)/%.bpf.o: %.bpf.c Makefile
 	$(Q)mkdir -p $(@D) && $(CLANG) -target bpf -O2 -g -Wall -Werror -Iinclude -MMD -MP \
-	  -idirafter /usr/include/$(shell $(CC) -print-multiarch) -c $< -o $@
+	  -idirafter $(asm_dir) -c $< -o $@
 $(B)/%.skel.h: $(B)/%.bpf.o
 	$(Q)$(BPFTOOL) gen skeleton $< name $(subst .,_,$(*F)) > $@
 $(B)/libcore.a: $(core_src:%.c=$(B)/%.o)
