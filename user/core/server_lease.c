@@ -64,8 +64,10 @@ static void keep_client(struct lease_client *c, const struct dhcp_msg *m)
 	c->hlen = (uint8_t)hw.len;
 	if (hw.len)
 		memcpy(c->chaddr, hw.p, hw.len);
-	if (id.len && id.len <= sizeof(c->id))
-		memcpy(c->id, id.p, c->id_len = (uint8_t)id.len);
+	if (id.len) /* a longer one, joined of several options, counts by its beginning: client_key
+		     */
+		memcpy(c->id, id.p,
+		       c->id_len = (uint8_t)(id.len < CLIENT_ID_MAX ? id.len : CLIENT_ID_MAX));
 	if (name.len && name.len <= sizeof(c->host_name))
 		memcpy(c->host_name, name.p, c->host_name_len = (uint8_t)name.len);
 	if (relay.len && relay.len <= sizeof(c->relay_agent))
@@ -102,6 +104,24 @@ static bool within_limit(const struct fo_view *v, const struct lease *l,
 	return g->expires <= base + v->mclt && now.sec + g->seconds <= base + v->mclt;
 }
 
+/* On hold the partner may have declared us down long ago. It then reclaims an address MCLT after
+ * the last end that it knows of, without waiting for us: nobody is promised more than that, or than
+ * had been promised before (decision A8; failover-behaviour §6.4). */
+static void hold_back(const struct fo_view *v, const struct lease *l, wall_t now,
+		      struct lease_grant *g)
+{
+	int64_t until =
+		(l->acked_pet > l->rcvd_pet ? l->acked_pet : l->rcvd_pet) + (int64_t)v->mclt;
+
+	if (until < l->expires)
+		until = l->expires;
+	if (!v->hold || g->expires <= until)
+		return;
+	g->expires = sec_clamp(until);
+	g->seconds = until > now.sec ? (uint32_t)(until - now.sec) : 0;
+	g->limited_by = l->acked_pet >= l->rcvd_pet ? LIMIT_ACKED_PET : LIMIT_RCVD_PET;
+}
+
 /* T1 and T2, RFC 2131 §4.4.5; configured ones where they fit into the lease. */
 static void set_times(struct dhcp_reply *r, const struct scope *s, uint32_t seconds)
 {
@@ -123,6 +143,7 @@ static bool answer(struct job *j, const struct lease *l, uint8_t type)
 	struct server_decision *d = j->ret;
 
 	d->grant = binding_grant(j->view, l, j->now->wall, desired_seconds(j));
+	hold_back(j->view, l, j->now->wall, &d->grant);
 	if (!within_limit(j->view, l, &d->grant, j->now->wall)) {
 		d->reason = SERVER_AWAITING_PARTNER;
 		return false;

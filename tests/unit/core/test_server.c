@@ -1138,6 +1138,65 @@ static void what_is_kept_of_the_client(void **state)
 	assert_memory_equal(got.client.relay_agent, "\1\2xy", 4);
 }
 
+/* The beginning that makes the key is what is kept, so that a restart and the partner know the
+ * client again. */
+static void a_very_long_identifier(void **state)
+{
+	uint8_t id[400];
+	struct octets o = { id, sizeof(id) };
+
+	(void)state;
+	start();
+	enter(CI);
+	memset(id, 7, sizeof(id));
+	message(DHCPREQUEST, 1);
+	option_u32(DHO_REQUESTED_ADDRESS, ADDR(20));
+	option(DHO_CLIENT_ID, id, sizeof(id));
+	req.key = client_key(&hash, o, 1, dhcp_chaddr(&msg));
+	assert_int_equal(decide(), SERVER_ACKED_NEW);
+	assert_true(client_key_equal(lease_client_key(&hash, &got.client), got.lease.key));
+}
+
+/* Held back after a long absence (decision A8): a partner that declared us down gives the address
+ * away MCLT after the last end it knows of, however often its client renews here. */
+static void on_hold_nothing_new_is_promised(void **state)
+{
+	struct lease l = { .addr = ADDR(20),
+			   .state = LEASE_ACTIVE,
+			   .acked_state = LEASE_ACTIVE,
+			   .starts = T0 - 900,
+			   .cltt = T0 - 900,
+			   .key = key_of(OWNER) };
+
+	(void)state;
+	for (unsigned partners = 0; partners < 2; partners++) {
+		start();
+		enter(HO);
+		l.expires = T0 + 300;
+		l.acked_pet = l.rcvd_pet = 0;
+		*(partners ? &l.rcvd_pet : &l.acked_pet) = T0 - 100;
+		assert_int_equal(pool_apply(ctx.pool, &l, 0), 0);
+		for (unsigned i = 0; i < 3; i++, pass(150)) {
+			assert_int_equal(request(RENEWING, OWNER, ADDR(20)), SERVER_ACKED_RENEWED);
+			assert_int_equal(got.lease.expires, T0 - 100 + MCLT);
+			assert_int_equal(got.reply.lease, 500 - i * 150);
+			keep();
+		}
+		pass(50);
+		assert_int_equal(request(RENEWING, OWNER, ADDR(20)), SERVER_ON_HOLD);
+	}
+	/* what was promised before the crash stands, and no more */
+	start();
+	enter(HO);
+	l.expires = T0 + 550;
+	l.acked_pet = l.rcvd_pet = 0;
+	assert_int_equal(pool_apply(ctx.pool, &l, 0), 0);
+	pass(100);
+	assert_int_equal(request(RENEWING, OWNER, ADDR(20)), SERVER_ACKED_RENEWED);
+	assert_int_equal(got.lease.expires, T0 + 550);
+	assert_int_equal(got.reply.lease, 450);
+}
+
 /* --- expiry
  * --------------------------------------------------------------------------------------------- */
 
@@ -1422,6 +1481,8 @@ int main(void)
 		cmocka_unit_test(worked_example),
 		cmocka_unit_test(former_promises_do_not_count),
 		cmocka_unit_test(what_is_kept_of_the_client),
+		cmocka_unit_test(a_very_long_identifier),
+		cmocka_unit_test(on_hold_nothing_new_is_promised),
 		cmocka_unit_test(expiry),
 		cmocka_unit_test(no_address_for_two_clients),
 		cmocka_unit_test(every_reason_was_given),
