@@ -134,6 +134,12 @@ void node_flush(struct node *n)
 		dhcp_io_flush(n->io);
 }
 
+/* A lease may end only by the rules of a state that is known, on disk and in force. */
+static bool may_expire(const struct node *n, const struct scope *s)
+{
+	return !s || s->relation < 0 || n->relations[s->relation].in_force;
+}
+
 static void expire_leases(struct node *n)
 {
 	const struct lease *l;
@@ -145,6 +151,10 @@ static void expire_leases(struct node *n)
 		uint32_t again = 0, addr = l->addr;
 		struct lease next;
 
+		if (!may_expire(n, s)) {
+			pool_set_timer(n->pool, addr, sec_clamp(n->now.wall.sec + 1));
+			continue;
+		}
 		if (!server_expire(node_view(n, s), l, n->now.wall, &next, &again)) {
 			pool_set_timer(n->pool, addr, again);
 			continue;
@@ -375,7 +385,7 @@ static int init_memory(struct node *n, char err[256])
 		return -E2BIG;
 	}
 	for (unsigned i = 0; i < n->conf->n_relations; i++)
-		n->views[i].policy.serve = SERVE_NONE; /* until the endpoint says otherwise */
+		n->views[i] = node_view_silent();
 	if (getrandom(&n->hash, sizeof(n->hash), 0) != sizeof(n->hash)) {
 		snprintf(err, 256, "the kernel gives no random octets");
 		return -EIO;

@@ -18,22 +18,42 @@ struct out_policy {
 	mono_t decided;
 };
 
+/* A message or a close that waits, and the link that it is for. */
+struct out_link {
+	uint32_t epoch;
+	uint8_t data[];
+};
+
+/* Serves nobody, and knows of a partner: nothing ends without its agreement. */
+struct fo_view node_view_silent(void)
+{
+	return (struct fo_view){ .policy.serve = SERVE_NONE, .mclt = 1, .limited = true };
+}
+
 /* --- sink: what an endpoint wants done ----------------------------------------------------------
  */
+
+static bool wait_for_link(struct node_relation *r, uint16_t kind, const void *data, size_t len)
+{
+	struct node *n = r->node;
+	struct out_link *p = outbox_push(&n->outbox, node_wait_for(n), kind, (uint16_t)r->index,
+					 (uint32_t)(sizeof(*p) + len));
+
+	if (!p)
+		return false;
+	p->epoch = r->epoch;
+	memcpy(p->data, data, len);
+	return true;
+}
 
 static void sink_send(void *ctx, const uint8_t *msg, size_t len)
 {
 	struct node_relation *r = ctx;
-	struct node *n = r->node;
-	void *p = outbox_push(&n->outbox, node_wait_for(n), OUT_FO_MESSAGE, (uint16_t)r->index,
-			      (uint32_t)len);
 
-	if (!p) {
-		n->count.outbox_full++;
-		r->broken = true; /* a gap in the stream: the link ends with this turn */
+	if (wait_for_link(r, OUT_FO_MESSAGE, msg, len))
 		return;
-	}
-	memcpy(p, msg, len);
+	r->node->count.outbox_full++;
+	r->broken = true; /* a gap in the stream: the link ends with this turn */
 }
 
 static void sink_send_now(void *ctx, const uint8_t *msg, size_t len)
@@ -47,16 +67,10 @@ static void sink_close(void *ctx, enum fo_close_reason why)
 {
 	struct node_relation *r = ctx;
 	struct node *n = r->node;
-	uint8_t *p;
+	uint8_t data = (uint8_t)why;
 
-	if (why == FO_CLOSE_SILENT) { /* nothing that was sent could still arrive */
-		fo_net_close(n->net, r->index, why);
-		return;
-	}
-	p = outbox_push(&n->outbox, node_wait_for(n), OUT_FO_CLOSE, (uint16_t)r->index, 1);
-	if (p)
-		*p = (uint8_t)why;
-	else
+	/* a silent partner gets nothing that was sent: no use in waiting */
+	if (why == FO_CLOSE_SILENT || !wait_for_link(r, OUT_FO_CLOSE, &data, 1))
 		fo_net_close(n->net, r->index, why);
 }
 
@@ -95,7 +109,7 @@ static void sink_policy(void *ctx, const struct fo_view *v)
 					   (uint16_t)r->index, sizeof(*p));
 
 	if (!p) { /* no room to wait: serve nobody, which is never wrong */
-		n->views[r->index] = (struct fo_view){ .policy.serve = SERVE_NONE };
+		n->views[r->index] = node_view_silent();
 		return;
 	}
 	*p = (struct out_policy){ *v, clock_now().mono };
@@ -130,6 +144,7 @@ static void net_up(void *ctx, unsigned i, bool ours)
 	struct node *n = ctx;
 	struct fo_endpoint *e = endpoint(n, i);
 
+	n->relations[i].epoch++;
 	if (e)
 		fo_endpoint_link_up(e, &n->now, ours);
 	else
@@ -176,6 +191,7 @@ static void switch_policy(struct node *n, unsigned i, const struct out_policy *p
 	int64_t us;
 
 	n->views[i] = p->view;
+	n->relations[i].in_force = true;
 	if (!n->dp || datapath_set_policy(n->dp, i, &p->view.policy) < 0)
 		return;
 	us = clock_now().mono.us - p->decided.us;
@@ -185,23 +201,24 @@ static void switch_policy(struct node *n, unsigned i, const struct out_policy *p
 		n->switches.us_max = (uint64_t)us;
 }
 
+static void out_to_link(struct node *n, const struct outbox_item *i)
+{
+	const struct out_link *p = outbox_payload(i);
+
+	if (p->epoch != n->relations[i->relation].epoch)
+		return;
+	if (i->kind == OUT_FO_MESSAGE)
+		fo_net_send(n->net, i->relation, p->data, i->len - sizeof(*p));
+	else
+		fo_net_close(n->net, i->relation, p->data[0]);
+}
+
 void node_partner_out(struct node *n, const struct outbox_item *i)
 {
-	const void *p = outbox_payload(i);
-
-	switch ((enum outbox_kind)i->kind) {
-	case OUT_FO_MESSAGE:
-		fo_net_send(n->net, i->relation, p, i->len);
-		break;
-	case OUT_FO_CLOSE:
-		fo_net_close(n->net, i->relation, *(const uint8_t *)p);
-		break;
-	case OUT_POLICY:
-		switch_policy(n, i->relation, p);
-		break;
-	case OUT_REPLY:
-		break;
-	}
+	if (i->kind == OUT_POLICY)
+		switch_policy(n, i->relation, outbox_payload(i));
+	else
+		out_to_link(n, i);
 }
 
 /* --- life
@@ -266,7 +283,8 @@ void node_partner_lost(struct node *n, enum fo_close_reason why)
 		if (n->net && fo_net_is_up(n->net, i))
 			fo_net_close(n->net, i, why);
 		n->relations[i].ep = NULL; /* made anew from disk */
-		n->views[i] = (struct fo_view){ .policy.serve = SERVE_NONE };
+		n->relations[i].in_force = false;
+		n->views[i] = node_view_silent();
 	}
 }
 

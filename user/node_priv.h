@@ -27,6 +27,8 @@ struct node_relation {
 	void *mem; /* of the endpoint */
 	size_t size;
 	struct fo_endpoint *ep;
+	uint32_t epoch;		/* counts links: what was meant for an earlier one is dropped */
+	bool in_force;		/* this endpoint's view is in force; before that no lease ends */
 	bool touched;		/* bindings changed in this turn */
 	bool broken;		/* something for the partner found no room: close */
 	struct log_limit limit; /* of events that updates cause */
@@ -109,6 +111,7 @@ int node_partner_start(struct node *n, char err[256]);
 void node_partner_close(struct node *n);
 void node_partner_out(struct node *n, const struct outbox_item *i);
 void node_partner_lost(struct node *n, enum fo_close_reason why); /* every link at once */
+struct fo_view node_view_silent(void); /* until an endpoint has said something durable */
 
 /* node_events.c */
 void node_partner_event(struct node_relation *r, const char *what, const char *why, uint32_t addr,
