@@ -351,6 +351,14 @@ static bool peer_hears(uint8_t type)
 	return false;
 }
 
+static bool peer_is_closed(void)
+{
+	uint8_t b;
+
+	return recv(peer, &b, 1, MSG_DONTWAIT | MSG_PEEK) == 0 ||
+	       (errno != EAGAIN && errno != EWOULDBLOCK);
+}
+
 static void peer_close(void)
 {
 	if (peer >= 0)
@@ -441,10 +449,116 @@ static void what_is_acknowledged_is_on_disk(void **state)
 	assert_int_equal(n_acked, count);
 }
 
+/* The node is the primary: it connects to us. Return: ms until it did. */
+static int64_t peer_accept(int listener)
+{
+	int64_t began = clock_now().mono.us;
+
+	wait_until((peer = accept4(listener, NULL, NULL, SOCK_CLOEXEC)) >= 0);
+	peer_have = 0;
+	return (clock_now().mono.us - began) / 1000;
+}
+
+static void peer_answer(enum fo_reject reject)
+{
+	struct fo_connect c = { .has = 1u << FO_OPT_RELATIONSHIP_NAME | 1u << FO_OPT_VENDOR_CLASS |
+				       1u << FO_OPT_MAX_UNACKED | 1u << FO_OPT_RECEIVE_TIMER |
+				       1u << FO_OPT_VERSION,
+				.name = { (const uint8_t *)"campus", 6 },
+				.vendor = { (const uint8_t *)"other", 5 },
+				.max_unacked = 10,
+				.receive_timer = 60,
+				.version = 1,
+				.reject = (uint8_t)reject };
+	uint8_t buf[FO_MSG_MAX];
+	struct fo_writer w;
+	struct fo_msg m;
+
+	wait_until(peer_hear(&m));
+	assert_int_equal(m.type, FO_CONNECT);
+	w = peer_begin(buf, FO_CONNECTACK, m.xid);
+	fo_write_connectack(&w, &c);
+	peer_send(&w);
+}
+
+static int peer_listen(void)
+{
+	struct sockaddr_in at = { .sin_family = AF_INET,
+				  .sin_port = htons(647),
+				  .sin_addr.s_addr = htonl(0x7f000002) };
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0), one = 1;
+
+	assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one)), 0);
+	assert_int_equal(bind(fd, (struct sockaddr *)&at, sizeof(at)), 0);
+	assert_int_equal(listen(fd, 4), 0);
+	return fd;
+}
+
+/* A rejection once is no reason to be slow for ever: a link that was good comes back at once. */
+static void a_good_link_is_tried_again_at_once(void **state)
+{
+	int listener;
+
+	(void)state;
+	configure("primary");
+	listener = peer_listen();
+	start();
+	(void)peer_accept(listener);
+	peer_answer(FO_REJECT_INVALID_PARTNER);
+	wait_until(peer_is_closed());
+	peer_close();
+	assert_in_range(peer_accept(listener), 4000, 6000);
+	peer_answer(FO_REJECT_NONE);
+	wait_until(peer_hears(FO_STATE));
+	peer_close();
+	assert_in_range(peer_accept(listener), 0, 2000);
+	peer_close();
+	close(listener);
+}
+
+/* A partner that asks on and on and reads nothing costs a bounded amount of memory. */
+static void a_partner_that_does_not_read_is_cut_off(void **state)
+{
+	uint8_t buf[FO_MSG_MAX];
+	size_t sent = 0;
+
+	(void)state;
+	configure("secondary");
+	start();
+	peer_link();
+	while (sent < (64u << 20)) {
+		struct fo_writer w = peer_begin(buf, FO_BNDUPD, ++peer_xid);
+		size_t at = 0;
+
+		for (unsigned i = 0; i < 150; i++)
+			fo_write_u32(&w, FO_OPT_ASSIGNED_ADDRESS, i);
+		w.len = fo_write_end(&w);
+		while (at < w.len) {
+			ssize_t n = send(peer, buf + at, w.len - at, MSG_DONTWAIT | MSG_NOSIGNAL);
+
+			if (n < 0 && errno != EAGAIN)
+				goto cut;
+			at += n > 0 ? (size_t)n : 0;
+			if (n < 0)
+				turn();
+		}
+		sent += w.len;
+	}
+	fail_msg("still heard after %zu octets", sent);
+cut:
+	peer_close();
+	peer_link(); /* and may come back */
+	peer_close();
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(what_is_acknowledged_is_on_disk, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_good_link_is_tried_again_at_once, setup,
+						teardown),
+		cmocka_unit_test_setup_teardown(a_partner_that_does_not_read_is_cut_off, setup,
+						teardown),
 	};
 
 	if (!own_namespaces()) {

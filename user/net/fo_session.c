@@ -31,6 +31,7 @@
 #define FIRST_MESSAGE_LIMIT_S 15 /* an accepted connection must say CONNECT within */
 #define LINGER_S 2		 /* what was sent before a close may take this long */
 #define INPUT_MAX (64 * 1024)	 /* unread octets per connection */
+#define OUTPUT_MAX (8 << 20)	 /* unsent ones: more than both windows can hold */
 #define HALF_OPEN_MAX 4		 /* accepted and silent, per partner (decision E6) */
 
 struct link {
@@ -39,6 +40,7 @@ struct link {
 	unsigned relation;
 	struct bufferevent *bev; /* connecting or up */
 	bool up;
+	bool choked; /* what was not sent is more than it may be: about to be closed */
 	int retry_ms;
 	struct event *retry; /* primaries only */
 	mono_t heard;
@@ -113,7 +115,7 @@ static void link_drop(struct link *l, bool gently)
 	struct bufferevent *bev = l->bev;
 
 	l->bev = NULL;
-	l->up = false;
+	l->up = l->choked = false;
 	if (bev && gently)
 		close_gently(bev);
 	else if (bev)
@@ -178,6 +180,7 @@ static void on_event(struct bufferevent *bev, short what, void *arg)
 	} else {
 		link_drop(l, false);
 	}
+	l->retry_ms = RETRY_MS; /* whoever rejects says so: this is a loss like any other */
 	link_arm_retry(l, l->retry_ms);
 }
 
@@ -517,8 +520,16 @@ void fo_net_send(struct fo_net *n, unsigned relation, const uint8_t *msg, size_t
 {
 	struct link *l = &n->links[relation];
 
-	if (l->up)
+	if (!l->up || l->choked)
+		return;
+	if (evbuffer_get_length(bufferevent_get_output(l->bev)) + len <= OUTPUT_MAX) {
 		(void)bufferevent_write(l->bev, msg, len);
+		return;
+	}
+	/* it asks and does not read: ended by the loop, since the endpoint may be our caller */
+	l->choked = true;
+	log_event(LOG_L_WARNING, "partner-does-not-read", "relationship=%s", l->conf->fo.name);
+	bufferevent_trigger_event(l->bev, BEV_EVENT_ERROR, BEV_TRIG_DEFER_CALLBACKS);
 }
 
 void fo_net_close(struct fo_net *n, unsigned relation, enum fo_close_reason why)
