@@ -195,6 +195,8 @@ void server_grant(struct job *j, const struct lease *l, enum claim c)
 	if (c != CLAIM_OWN)
 		n.starts = now;
 	enter(&n, LEASE_ACTIVE, j->now->wall);
+	if (j->view->balanced) /* linked: the partner may hear of it the moment it is durable */
+		n.acked_state = LEASE_ACTIVE;
 	n.expires = j->ret->grant.expires;
 	n.cltt = now;
 	n.key = j->req->key;
