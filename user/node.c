@@ -252,6 +252,7 @@ void node_turn_end(struct node *n)
 	}
 	if (n->now.mono.us >= n->next_refresh.us) {
 		node_clients_refresh(n);
+		node_watch_disk(n);
 		n->next_refresh = mono_add_us(n->now.mono, REFRESH_US);
 	}
 	arm_tick(n);

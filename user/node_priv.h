@@ -78,7 +78,8 @@ struct node {
 
 	struct event *tick, *store_ev, *dhcp_ev[64];
 	unsigned n_dhcp_ev;
-	bool deaf; /* clients are not heard: the store has no room */
+	bool disk_full; /* told */
+	bool deaf;	/* clients are not heard: the store has no room */
 	struct node_counters count;
 	struct { /* from the decision of a state to its policy in the maps */
 		uint64_t count, us_last, us_max;
@@ -112,6 +113,9 @@ void node_partner_close(struct node *n);
 void node_partner_out(struct node *n, const struct outbox_item *i);
 void node_partner_lost(struct node *n, enum fo_close_reason why); /* every link at once */
 struct fo_view node_view_silent(void); /* until an endpoint has said something durable */
+
+/* node_watch.c */
+void node_watch_disk(struct node *n);
 
 /* node_events.c */
 void node_partner_event(struct node_relation *r, const char *what, const char *why, uint32_t addr,
