@@ -1,6 +1,6 @@
 # shellcheck shell=bash disable=SC2034,SC2153
 # measure.sh - load on the servers that run, and what it costs them. Called by tools/bench.
-# Settings: TARGETS (arguments of the generator), CLIENTS, WINDOW, PERIOD, STEPS, TRIES, GENERATOR, VERBOSE.
+# Settings: TARGETS (arguments of the generator), CLIENTS, WINDOW, PERIOD, STEPS, TRIES, GENERATOR, VERBOSE, QUICK (or empty).
 # A measurement leaves its figures in L_done L_failed L_rate L_cpu L_offer L_ack (ms, 99 %).
 
 # Processor time of all servers, every thread, in clock ticks.
@@ -111,28 +111,30 @@ search() { # SEED GUESS
 
 trace_start() { # the system calls of every server that tell durability, a file per server
 	local name
+	settle
 	for name in s1 s2; do
 		[ -n "${NET_PID[$name]:-}" ] || continue
 		rm -f "$NET_TMP/$name.trace"
-		net_spawn "trace-$name" b strace -f -v -qq -o "$NET_TMP/$name.trace" -p "${NET_PID[$name]}" \
+		net_spawn "trace-$name" b strace -f -xx -s 800 -qq -o "$NET_TMP/$name.trace" -p "${NET_PID[$name]}" \
 			-e trace=fsync,fdatasync,msync,sync_file_range,sendto,sendmsg,sendmmsg
 		wait_for 5 grep -q "TracerPid:[[:space:]]*[1-9]" "/proc/${NET_PID[$name]}/status"
 	done
 }
 trace_stop() { net_stop trace-s1 INT; net_stop trace-s2 INT; }
 
-# Reads traces: "syncs ACKs ACKs-after-a-sync". One client at a time, so that the replies of a
-# server alternate: OFFER, ACK. An ACK is durable when a sync has ended between the OFFER and the
-# moment when it was handed to the kernel, which a line "unfinished" tells where there is one.
+# Reads traces: "syncs ACKs ACKs-after-a-sync", one client at a time. An ACK is durable when a sync
+# has ended between the OFFER and the moment when it was handed to the kernel, which a line
+# "unfinished" tells where there is one. Known by the cookie of DHCP and option 53.
 trace_read() {
 	awk '
-		FNR == 1 { replies = since = 0; delete began }
+		BEGIN { dhcp = "\\\\x63\\\\x82\\\\x53\\\\x63"; ack = "\\\\x35\\\\x01\\\\x05" }
+		FNR == 1 { since = 0; delete began }
 		/(fsync|fdatasync|msync|sync_file_range)(\(| resumed).*= 0/ { syncs++; since++ }
 		/send(to|msg|mmsg)\(.*unfinished/ { began[$1] = since }
-		/send(to|msg|mmsg)(\(| resumed)/ && /inet_addr\("10\.64\.0\.1"\)/ {
+		/send(to|msg|mmsg)(\(| resumed)/ && $0 ~ dhcp {
 			before = $1 in began ? began[$1] : since
 			delete began[$1]
-			if (++replies % 2) { since -= before; next }
+			if ($0 !~ ack) { since -= before; next }
 			acks++
 			safe += before > 0
 		}
@@ -141,7 +143,7 @@ trace_read() {
 
 # D_one, D_many: syncs per DORA one by one, and in the closed loop. D_text: is an ACK durable?
 measure_durability() {
-	local n=40 syncs acks safe traces
+	local n=$((QUICK ? 20 : 40)) syncs acks safe traces
 	D_one="" D_many="" D_text=unknown
 	command -v strace >/dev/null || return 0
 	trace_start
@@ -161,7 +163,7 @@ measure_durability() {
 		D_text="$safe of $acks"
 	fi
 	trace_start
-	load --clients $((CLIENTS / 4)) --seed many --window "$WINDOW"
+	load --clients $((CLIENTS / (QUICK ? 8 : 4))) --seed many --window "$WINDOW"
 	trace_stop
 	read -r syncs acks safe < <(trace_read "${traces[@]}")
 	D_many=$(awk -v s="$syncs" -v n="$L_done" 'BEGIN { printf "%.2f", n ? s / n : 0 }')
