@@ -96,12 +96,13 @@ net_ns() { # NAME
 	NET_NAMESPACES+=("$NET_ID$1")
 	net_in "$1" sh -c 'for f in all default; do
 		echo 1 >/proc/sys/net/ipv6/conf/$f/disable_ipv6; done' 2>/dev/null
-	ip -n "$NET_ID$1" link set lo up
+	net_ip "$1" link set lo up
 }
 
 # net_in NAME COMMAND... - in a namespace; mounts stay as they are ("ip netns exec" hides /sys/fs/bpf)
 net_in() { local ns=$1; shift; nsenter --net="/run/netns/$NET_ID$ns" -- "$@"; }
-net_ip() { local ns=$1; shift; ip -n "$NET_ID$ns" "$@"; }
+# ("ip -n" remounts as well, and fails where / is no mount point, as in a chroot)
+net_ip() { local ns=$1; shift; net_in "$ns" ip "$@"; }
 
 net_bridge() { # NAME
 	net_ip b link add "$1" type bridge stp_state 0 forward_delay 0 mcast_snooping 0 || return 1
