@@ -42,6 +42,14 @@ static void thaw(struct node *n)
 	}
 }
 
+/* What the endpoints put from now on gets this number. */
+static void tell_batch(struct node *n)
+{
+	for (unsigned i = 0; i < n->conf->n_relations; i++)
+		if (n->relations[i].ep)
+			fo_endpoint_turn(n->relations[i].ep, lease_store_batch(n->store), &n->now);
+}
+
 void node_turn_begin(struct node *n)
 {
 	if (n->in_turn)
@@ -49,9 +57,7 @@ void node_turn_begin(struct node *n)
 	n->in_turn = true;
 	n->now = clock_now();
 	n->count.turns++;
-	for (unsigned i = 0; i < n->conf->n_relations; i++)
-		if (n->relations[i].ep)
-			fo_endpoint_turn(n->relations[i].ep, lease_store_batch(n->store), &n->now);
+	tell_batch(n);
 	if (n->last_turn.us)
 		thaw(n);
 	n->last_turn = n->now.mono;
@@ -59,19 +65,19 @@ void node_turn_begin(struct node *n)
 
 uint64_t node_wait_for(const struct node *n)
 {
-	uint64_t open = lease_store_batch(n->store);
-
-	return n->open_puts ? open : open - 1;
+	return lease_store_covers(n->store);
 }
 
 int node_put(struct node *n, const struct lease *l, const struct lease_client *c)
 {
-	int r = lease_store_put(n->store, l, c);
+	return lease_store_put(n->store, l, c);
+}
 
-	if (r < 0)
-		return r;
-	n->open_puts++;
-	return 0;
+/* The endpoint has gone on as if the record were there. So nothing leaves any more, and with the
+ * end of the turn memory is made anew from disk. */
+void node_put_refused(struct node *n)
+{
+	n->suspect = true;
 }
 
 void node_touch_scope(struct node *n, const struct scope *s)
@@ -126,7 +132,7 @@ void node_flush(struct node *n)
 {
 	const struct outbox_item *i;
 
-	while ((i = outbox_ready(&n->outbox, n->durable))) {
+	while (!n->suspect && (i = outbox_ready(&n->outbox, n->durable))) {
 		out(n, i);
 		outbox_pop(&n->outbox);
 	}
@@ -205,47 +211,80 @@ static void arm_tick(struct node *n)
 
 static void submit(struct node *n)
 {
-	if (!n->open_puts || !lease_store_idle(n->store))
+	if (lease_store_covers(n->store) < lease_store_batch(n->store) ||
+	    !lease_store_idle(n->store))
 		return;
 	(void)lease_store_submit(n->store);
-	n->open_puts = 0;
-	/* the endpoints' later puts belong to the next batch */
-	for (unsigned i = 0; i < n->conf->n_relations; i++)
-		if (n->relations[i].ep)
-			fo_endpoint_turn(n->relations[i].ep, lease_store_batch(n->store), &n->now);
+	tell_batch(n);
 }
 
-/* After a failed commit: everything in memory is suspect, disk alone is true (decision C2). */
+/* Memory is not to be believed any more. Silent from here on: what waits is forgotten, the
+ * partner finds nobody, clients are not answered. */
+static void stop_serving(struct node *n, int err)
+{
+	if (n->serving) {
+		snprintf(n->why_not, sizeof(n->why_not), "the store in %s cannot be written: %s",
+			 n->conf->server.state_directory, strerror(-err));
+		log_event(LOG_L_ERROR, "store-failed", "error=\"%s\" serving=no", strerror(-err));
+	}
+	n->serving = n->suspect = false;
+	n->probe = 0;
+	outbox_clear(&n->outbox);
+	node_partner_lost(n, FO_CLOSE_STATE);
+	n->retry_store = mono_add_us(n->now.mono, RETRY_STORE_US);
+}
+
+/* After a failed commit everything in memory is suspect, disk alone is true (decision C2). Whether
+ * it takes records again is shown by a record: a server that could only offer would be worse than
+ * none. */
 static void try_store_again(struct node *n)
 {
 	char err[256];
 
-	if (n->now.mono.us < n->retry_store.us)
+	if (n->probe || n->now.mono.us < n->retry_store.us)
 		return;
 	n->retry_store = mono_add_us(n->now.mono, RETRY_STORE_US);
-	if (lease_store_reopen(n->store, err) < 0 || node_load(n) < 0)
+	if (n->store_failed && lease_store_reopen(n->store, err) < 0)
 		return;
+	n->store_failed = false;
+	if (lease_store_put_meta(n->store, "start-count", &n->start_count,
+				 sizeof(n->start_count)) == 0)
+		n->probe = lease_store_submit(n->store);
+}
+
+static void recover(struct node *n)
+{
+	n->probe = 0;
+	if (node_load(n) < 0)
+		return; /* and once more, after a moment */
 	n->serving = true;
 	n->why_not[0] = 0;
-	n->open_puts = 0;
-	n->durable = lease_store_batch(n->store) - 1;
 	log_event(LOG_L_INFO, "store-recovered", "serving=yes");
+}
+
+static void serve_turn(struct node *n)
+{
+	pool_offers_expire(n->pool, n->now.mono);
+	expire_leases(n);
+	partner_turn(n);
+	tell_partner_empty(n);
+	if (n->suspect) {
+		lease_store_discard(n->store);
+		stop_serving(n, -ENOBUFS);
+		return;
+	}
+	submit(n);
+	node_clients_deaf(n, !lease_store_room(n->store, 4 * NODE_BATCH));
+	node_flush(n);
 }
 
 void node_turn_end(struct node *n)
 {
 	node_turn_begin(n);
-	if (!n->serving) {
+	if (n->serving)
+		serve_turn(n);
+	else
 		try_store_again(n);
-	} else {
-		pool_offers_expire(n->pool, n->now.mono);
-		expire_leases(n);
-		partner_turn(n);
-		tell_partner_empty(n);
-		submit(n);
-		node_clients_deaf(n, !lease_store_room(n->store, 4 * NODE_BATCH));
-		node_flush(n);
-	}
 	if (n->dp && n->now.mono.us - n->vouched.us >= 500000) {
 		datapath_alive(n->dp);
 		n->vouched = n->now.mono;
@@ -283,6 +322,9 @@ static void on_durable(void *ctx, uint64_t batch)
 	struct node *n = ctx;
 
 	n->durable = batch;
+	tell_batch(n); /* a batch that waited has been handed over */
+	if (n->probe && batch >= n->probe)
+		recover(n);
 	for (unsigned i = 0; n->serving && i < n->conf->n_relations; i++)
 		if (n->relations[i].ep)
 			fo_endpoint_durable(n->relations[i].ep, batch, &n->now);
@@ -293,18 +335,13 @@ static void on_failed(void *ctx, uint64_t batch, int err)
 {
 	struct node *n = ctx;
 
-	n->serving = false;
-	outbox_clear(&n->outbox);
-	snprintf(n->why_not, sizeof(n->why_not), "the store in %s cannot be written: %s",
-		 n->conf->server.state_directory, strerror(-err));
-	log_event(LOG_L_ERROR, "store-failed", "batch=%" PRIu64 " error=\"%s\" serving=no", batch,
-		  strerror(-err));
+	(void)batch;
+	n->store_failed = true;
+	stop_serving(n, err);
 	if (err == -EIO) {
 		n->fatal = err;
 		event_base_loopbreak(n->base);
 	}
-	node_partner_lost(n, FO_CLOSE_STATE);
-	n->retry_store = mono_add_us(n->now.mono, RETRY_STORE_US);
 }
 
 static int load_lease(void *ctx, const struct lease *l, const struct lease_client *c)
@@ -364,7 +401,6 @@ static int open_store(struct node *n, char err[256])
 	r = count_start(n);
 	if (r < 0)
 		snprintf(err, 256, "cannot read the store in %s: %s", c.directory, strerror(-r));
-	n->open_puts = 1;
 	return r;
 }
 

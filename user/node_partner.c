@@ -79,8 +79,8 @@ static void sink_persist(void *ctx, const struct fo_record *rec)
 	struct node_relation *r = ctx;
 	struct node *n = r->node;
 
-	if (lease_store_put_relation(n->store, n->conf->relations[r->index].fo.name, rec) == 0)
-		n->open_puts++;
+	if (lease_store_put_relation(n->store, n->conf->relations[r->index].fo.name, rec) < 0)
+		node_put_refused(n);
 }
 
 static void sink_put(void *ctx, const struct lease *l, const struct lease_client *c)
@@ -88,7 +88,8 @@ static void sink_put(void *ctx, const struct lease *l, const struct lease_client
 	struct node_relation *r = ctx;
 	const struct scope *s = pool_scope(r->node->pool, l->addr);
 
-	(void)node_put(r->node, l, c); /* a refusal means a failed store: on_failed has told */
+	if (node_put(r->node, l, c) < 0)
+		node_put_refused(r->node);
 	if (s)
 		node_touch_scope(r->node, s);
 }
@@ -165,8 +166,14 @@ static void net_message(void *ctx, unsigned i, const struct fo_msg *m)
 	struct node *n = ctx;
 	struct fo_endpoint *e = endpoint(n, i);
 
-	if (e)
-		fo_endpoint_message(e, m, &n->now);
+	if (!e)
+		return;
+	if (lease_store_overfull(n->store)) { /* it heeds no window: what is not heard is safe */
+		fo_net_close(n->net, i, FO_CLOSE_PROTOCOL);
+		fo_endpoint_link_down(e, &n->now, FO_CLOSE_PROTOCOL);
+		return;
+	}
+	fo_endpoint_message(e, m, &n->now);
 }
 
 static void net_garbage(void *ctx, unsigned i, enum fo_verdict v)

@@ -64,7 +64,7 @@ struct node {
 
 	struct outbox outbox;
 	uint64_t durable;
-	unsigned open_puts; /* in the batch being filled */
+	bool suspect; /* a record found no room: memory says what the disk never will */
 
 	struct now now;
 	bool in_turn;
@@ -73,6 +73,8 @@ struct node {
 	char why_not[200];
 	int fatal;
 	mono_t retry_store;
+	bool store_failed; /* its environment is to be opened again */
+	uint64_t probe;	   /* batch that shows whether it can be written; 0 none */
 	uint64_t start_count;
 	struct now started;
 
@@ -90,7 +92,9 @@ struct node {
 /* node.c */
 void node_turn_begin(struct node *n);
 uint64_t node_wait_for(const struct node *n); /* batch that covers all that was put so far */
+/* 0, or -errno: nothing was put. Where that comes too late to be heeded, node_put_refused. */
 int node_put(struct node *n, const struct lease *l, const struct lease_client *c);
+void node_put_refused(struct node *n);
 void node_touch(struct node *n, const struct scope *s);	      /* by a client */
 void node_touch_scope(struct node *n, const struct scope *s); /* by the partner */
 void node_flush(struct node *n);

@@ -551,10 +551,119 @@ cut:
 	peer_close();
 }
 
+static void put_lease(uint32_t addr)
+{
+	struct lease_client c = client_of(addr);
+	struct lease l = { .addr = addr, .state = LEASE_ACTIVE, .expires = wall() + 600 };
+
+	node_turn_begin(node);
+	if (node_put(node, &l, &c) == 0)
+		assert_int_equal(pool_apply(node->pool, &l, lease_store_batch(node->store)), 0);
+}
+
+/* A turn may end several times before the store has told what became of the batches before. What
+ * is decided then waits for the batch that is still open. */
+static void what_is_decided_waits_for_the_open_batch(void **state)
+{
+	(void)state;
+	configure(NULL);
+	start();
+	for (unsigned i = 0; i < 5; i++) {
+		uint64_t open;
+
+		while (!lease_store_idle(node->store))
+			(void)nanosleep(&(struct timespec){ .tv_nsec = 200000 }, NULL);
+		put_lease(FIRST + i);
+		open = lease_store_batch(node->store);
+		assert_int_equal(node_wait_for(node), open);
+		node_turn_end(node);
+		assert_true(node_wait_for(node) >= open);
+	}
+	wait_until(node->durable >= node_wait_for(node));
+}
+
+static void fill_disk(const char *path)
+{
+	static const uint8_t zeros[65536];
+	int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+
+	for (size_t n = sizeof(zeros); n; n /= 2)
+		while (write(fd, zeros, n) > 0)
+			;
+	close(fd);
+}
+
+static int setup_small(void **state)
+{
+	return setup_sized(state, "size=4m");
+}
+
+/* A full disk: silent until there is room, not only until the next try; and nothing that was
+ * durable is lost (decision C2). */
+static void silent_while_the_disk_is_full(void **state)
+{
+	char path[80];
+	uint32_t n = 0;
+	uint64_t kept;
+
+	(void)state;
+	configure(NULL);
+	start();
+	put_lease(FIRST);
+	turn();
+	wait_until(node->durable >= node_wait_for(node));
+	kept = node->durable;
+	snprintf(path, sizeof(path), "%s/filler", dir);
+	fill_disk(path);
+	while (node->serving && ++n < 16000) {
+		put_lease(FIRST + n);
+		turn();
+	}
+	assert_false(node->serving);
+	assert_true(node->why_not[0]);
+	for (int64_t until = clock_now().mono.us + 2500000; clock_now().mono.us < until;) {
+		turn();
+		assert_false(node->serving);
+	}
+	assert_int_equal(unlink(path), 0);
+	wait_until(node->serving);
+	assert_true(node->durable > kept);
+	assert_int_equal(pool_get(node->pool, FIRST)->state, LEASE_ACTIVE);
+	assert_int_equal(pool_get(node->pool, FIRST + n)->state, LEASE_NONE); /* never was */
+	put_lease(FIRST + n);
+	turn();
+	wait_until(node->durable >= node_wait_for(node));
+}
+
+/* A record that found no room although its sender went on as if it had: memory is made anew, and
+ * what was to be told of it is forgotten. */
+static void a_refused_record_is_not_believed(void **state)
+{
+	(void)state;
+	configure("secondary");
+	start();
+	wait_until(node->durable >= node_wait_for(node));
+	put_lease(FIRST);
+	assert_non_null(outbox_push(&node->outbox, node_wait_for(node), OUT_REPLY, 0, 1));
+	node_put_refused(node);
+	turn();
+	assert_false(node->serving);
+	assert_null(node->relations[0].ep);
+	assert_int_equal(node->outbox.items, 0);
+	wait_until(node->serving);
+	assert_int_equal(pool_get(node->pool, FIRST)->state, LEASE_NONE);
+	assert_non_null(node->relations[0].ep);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(what_is_acknowledged_is_on_disk, setup, teardown),
+		cmocka_unit_test_setup_teardown(what_is_decided_waits_for_the_open_batch, setup,
+						teardown),
+		cmocka_unit_test_setup_teardown(silent_while_the_disk_is_full, setup_small,
+						teardown),
+		cmocka_unit_test_setup_teardown(a_refused_record_is_not_believed, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_good_link_is_tried_again_at_once, setup,
 						teardown),
 		cmocka_unit_test_setup_teardown(a_partner_that_does_not_read_is_cut_off, setup,

@@ -301,6 +301,17 @@ uint64_t lease_store_submit(struct lease_store *st)
 	return number;
 }
 
+uint64_t lease_store_covers(const struct lease_store *st)
+{
+	return open_records(st) ? st->open : st->open - 1;
+}
+
+void lease_store_discard(struct lease_store *st)
+{
+	lease_writer_empty(&st->writer);
+	st->deferred = false;
+}
+
 bool lease_store_idle(const struct lease_store *st)
 {
 	return lease_writer_idle(&((struct lease_store *)(uintptr_t)st)->writer);

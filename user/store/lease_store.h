@@ -59,6 +59,10 @@ int lease_store_put_meta(struct lease_store *st, const char *key, const void *p,
  * same number, until dispatch hands it over. Returns its number: when that is durable, all that
  * was put so far is. 0: the last commit failed, nothing is written until reopened. */
 uint64_t lease_store_submit(struct lease_store *st);
+/* Number that covers all that was put so far: the open batch's, or that of the one before it. */
+uint64_t lease_store_covers(const struct lease_store *st);
+/* Empty the open batch: none of it was told to anybody. */
+void lease_store_discard(struct lease_store *st);
 /* While the writer is at work a batch may stay open, so that it fills (group commit). */
 bool lease_store_idle(const struct lease_store *st);
 

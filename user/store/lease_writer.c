@@ -245,6 +245,11 @@ static void empty(struct lease_batch *b)
 	b->ops.bad = false;
 }
 
+void lease_writer_empty(struct lease_writer *w)
+{
+	empty(lease_writer_open(w));
+}
+
 bool lease_writer_idle(struct lease_writer *w)
 {
 	bool idle;

@@ -72,6 +72,7 @@ static inline unsigned lease_writer_on_way(const struct lease_writer *w)
 	return (unsigned)(w->submitted - w->freed);
 }
 bool lease_writer_idle(struct lease_writer *w);
+void lease_writer_empty(struct lease_writer *w);		 /* the open batch */
 void lease_writer_submit(struct lease_writer *w);		 /* hand over the open batch */
 void lease_writer_extend(struct lease_writer *w, uint64_t last); /* number of the newest one */
 void lease_writer_tell(struct lease_writer *w);			 /* make the fd readable */
