@@ -10,7 +10,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <dirent.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <signal.h>
@@ -24,6 +26,7 @@
 #include "twinctl/http.c"
 
 #define NET 0x0a090000u
+#define DESCRIPTORS 256 /* the server's limit */
 
 static char socket_path[64];
 static pid_t child;
@@ -39,6 +42,8 @@ static struct fo_counters counters;
 static struct scope scope;
 static struct addr_range range = { NET + 10, NET + 209, 0, 0 };
 static struct pool *pool;
+
+static unsigned answered, most_in_one_turn;
 
 static struct now fake_now(void *ctx)
 {
@@ -61,6 +66,7 @@ static const struct pool *fake_pool(void *ctx)
 static void fake_status(void *ctx, struct ctl_status *ret)
 {
 	(void)ctx;
+	answered++;
 	*ret = (struct ctl_status){ .version = "9",
 				    .server_name = "a",
 				    .serving = true,
@@ -139,7 +145,8 @@ static unsigned fake_metrics(void *ctx, struct ctl_metric ret[CTL_METRICS_MAX])
 {
 	(void)ctx;
 	ret[0] = (struct ctl_metric){ "twinlease_x_total", "reason", "a", "help", false, 4 };
-	return 1;
+	ret[1] = (struct ctl_metric){ "most_in_one_turn", "", "", "help", true, most_in_one_turn };
+	return 2;
 }
 
 static void make_pool(void)
@@ -180,24 +187,47 @@ static void make_conf(const char **listen)
 	make_pool();
 }
 
+static bool ended;
+
+static void end_child(evutil_socket_t sig, short what, void *arg)
+{
+	(void)sig;
+	(void)what;
+	(void)arg;
+	ended = true;
+}
+
 static void serve(int ready)
 {
 	static char listen_at[80];
 	const char *listen[] = { listen_at };
 	struct event_base *base = event_base_new();
+	struct event *end = evsignal_new(base, SIGTERM, end_child, NULL);
 	struct ctl_ops ops = { NULL,	    fake_now,	   fake_conf,	 fake_pool,
 			       fake_status, fake_relation, fake_operate, fake_lease,
 			       fake_filter, fake_buckets,  fake_explain, fake_metrics };
 	struct ctl *ctl;
 	char err[256];
 
+	(void)signal(SIGPIPE, SIG_IGN);
+	(void)setrlimit(RLIMIT_NOFILE, &(struct rlimit){ DESCRIPTORS, DESCRIPTORS });
 	snprintf(listen_at, sizeof(listen_at), "unix:%s", socket_path);
 	make_conf(listen);
 	log_setup(LOG_L_ERROR, LOG_TEXT);
 	log_event(LOG_L_INFO, "hello", "a=1");
 	if (ctl_open(base, &conf, &ops, &ctl, err) < 0 || write(ready, "x", 1) != 1)
 		_exit(1);
-	event_base_dispatch(base);
+	event_add(end, NULL);
+	while (!ended) { /* as the daemon does: a turn may end after each request */
+		unsigned before = answered;
+
+		(void)event_base_loop(base, EVLOOP_ONCE);
+		if (answered - before > most_in_one_turn)
+			most_in_one_turn = answered - before;
+	}
+	ctl_close(ctl);
+	event_free(end);
+	event_base_free(base);
 	_exit(0);
 }
 
@@ -217,15 +247,6 @@ static int start(void **state)
 	return read(pipes[0], &c, 1) == 1 ? 0 : -1;
 }
 
-static int stop(void **state)
-{
-	(void)state;
-	kill(child, SIGKILL);
-	waitpid(child, NULL, 0);
-	unlink(socket_path);
-	return 0;
-}
-
 /* --- questions -----------------------------------------------------------------------------------
  */
 
@@ -235,6 +256,24 @@ static struct twinctl ask_with(void)
 
 	snprintf(server, sizeof(server), "unix:%s", socket_path);
 	return (struct twinctl){ .server = server };
+}
+
+static int stop(void **state)
+{
+	struct twinctl t = ask_with();
+	FILE *follower = request(&t, "/v1/events?follow=true", NULL);
+	struct head h;
+	int status;
+
+	(void)state;
+	if (!follower || !read_head(follower, &h)) /* somebody follows when it ends */
+		return -1;
+	kill(child, SIGTERM);
+	waitpid(child, &status, 0);
+	fclose(follower);
+	if (!WIFEXITED(status) || WEXITSTATUS(status) || access(socket_path, F_OK) == 0)
+		fail_msg("the server did not end cleanly: status %x", (unsigned)status);
+	return 0;
 }
 
 static json_t *ask(const char *path, json_t *body)
@@ -410,6 +449,96 @@ static void metrics_are_exposed(void **state)
 	fclose(f);
 }
 
+/* --- who asks too much
+ * --------------------------------------------------------------------------- */
+
+static unsigned descriptors_of_child(void)
+{
+	char path[64];
+	unsigned n = 0;
+	DIR *d;
+
+	snprintf(path, sizeof(path), "/proc/%d/fd", (int)child);
+	d = opendir(path);
+	assert_non_null(d);
+	while (readdir(d))
+		n++;
+	closedir(d);
+	return n - 3; /* ".", ".." and none of its own */
+}
+
+static void one_request_per_turn(void **state)
+{
+	struct twinctl t = ask_with();
+	FILE *f[20];
+	struct head h;
+	char *text;
+
+	(void)state;
+	kill(child, SIGSTOP);
+	for (unsigned i = 0; i < 20; i++)
+		assert_non_null(f[i] = request(&t, "/v1/status", NULL));
+	kill(child, SIGCONT);
+	for (unsigned i = 0; i < 20; i++) {
+		assert_true(read_head(f[i], &h));
+		assert_int_equal(h.status, 200);
+		fclose(f[i]);
+	}
+	f[0] = request(&t, "/metrics", NULL);
+	assert_non_null(f[0]);
+	assert_true(read_head(f[0], &h));
+	text = read_body(f[0], &h);
+	assert_non_null(strstr(text, "\nmost_in_one_turn 1\n"));
+	free(text);
+	fclose(f[0]);
+}
+
+static void half_of_the_descriptors_stay_free(void **state)
+{
+	struct twinctl t = ask_with();
+	static int idle[DESCRIPTORS];
+	json_t *o;
+
+	(void)state;
+	for (unsigned i = 0; i < DESCRIPTORS; i++)
+		assert_true((idle[i] = api_connect(&t)) >= 0);
+	for (unsigned i = 0; i < 50; i++) { /* until it has taken what it takes */
+		assert_true(descriptors_of_child() <= DESCRIPTORS / 2 + 1);
+		usleep(2000);
+	}
+	assert_true(descriptors_of_child() > DESCRIPTORS / 4);
+	for (unsigned i = 0; i < DESCRIPTORS; i++)
+		close(idle[i]);
+	o = ask("/v1/status", NULL);
+	assert_non_null(o);
+	json_decref(o);
+}
+
+static void clients_that_go_away(void **state)
+{
+	struct twinctl t = ask_with();
+	json_t *o;
+
+	(void)state;
+	kill(child, SIGSTOP);
+	for (unsigned i = 0; i < 40; i++) {
+		FILE *f = request(&t, i % 2 ? "/v1/status" : "/v1/events?follow=true", NULL);
+
+		assert_non_null(f);
+		fclose(f);
+	}
+	kill(child, SIGCONT);
+	for (unsigned i = 0; i < 40; i++) { /* more than may follow at a time */
+		char line[8192] = "";
+
+		assert_int_equal(api_follow(&t, "/v1/events?follow=true", first_event, line),
+				 EXIT_DONE);
+	}
+	o = ask("/v1/status", NULL);
+	assert_non_null(o);
+	json_decref(o);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -421,6 +550,9 @@ int main(void)
 		cmocka_unit_test(buckets_and_explain),
 		cmocka_unit_test(events_can_be_followed),
 		cmocka_unit_test(metrics_are_exposed),
+		cmocka_unit_test(one_request_per_turn),
+		cmocka_unit_test(half_of_the_descriptors_stay_free),
+		cmocka_unit_test(clients_that_go_away),
 	};
 	return cmocka_run_group_tests(tests, start, stop);
 }

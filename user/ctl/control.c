@@ -1,6 +1,9 @@
 /*
- * The API's sockets: HTTP/1.1 over UNIX sockets (0660) and loopback TCP. Called by the node on
- * the loop thread; requests go to the table in handlers.c.
+ * The API's sockets: HTTP/1.1 over UNIX sockets (0660). Called by the node on the loop
+ * thread; requests go to the table in handlers.c.
+ *
+ * Whoever asks much must not keep the partner or the clients waiting: requests queue here, and one
+ * is answered per turn of the loop. Half of the process' descriptors are never the API's.
  */
 #include "ctl/http.h"
 
@@ -10,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -22,10 +26,24 @@
 #define BODY_MAX (64 * 1024)
 #define HEADERS_MAX (16 * 1024)
 #define IDLE_S 60
+#define BACKLOG 1024
 #define UNIX_PREFIX "unix:"
 
+/* A request that was read and is to be answered in a later turn. */
+struct waiting {
+	struct evhttp_request *http;
+	struct ctl *ctl;
+	TAILQ_ENTRY(waiting) next;
+};
+
 struct ctl {
+	struct event_base *base;
 	struct evhttp *http;
+	struct event *work;   /* active while something waits */
+	struct event *resume; /* accepts connections again */
+	TAILQ_HEAD(, waiting) queue;
+	struct evconnlistener *listeners[8];
+	unsigned n_listeners;
 	struct ctl_ops ops;
 	struct ctl_followers *followers;
 	char paths[8][108]; /* of our sockets, removed at the end */
@@ -110,9 +128,8 @@ static bool read_body(struct ctl_request *r)
 	return false;
 }
 
-static void on_request(struct evhttp_request *http, void *arg)
+static void answer(struct ctl *c, struct evhttp_request *http)
 {
-	struct ctl *c = arg;
 	struct ctl_request r = { .http = http, .ops = &c->ops, .ctl = c };
 	const struct evhttp_uri *uri = evhttp_request_get_evhttp_uri(http);
 	const char *path = uri ? evhttp_uri_get_path(uri) : NULL;
@@ -127,8 +144,85 @@ static void on_request(struct evhttp_request *http, void *arg)
 	json_decref(r.body);
 }
 
+static void forget(struct waiting *w)
+{
+	TAILQ_REMOVE(&w->ctl->queue, w, next);
+	free(w);
+}
+
+static void on_gone(struct evhttp_connection *conn, void *arg)
+{
+	(void)conn;
+	forget(arg); /* the connection frees the request */
+}
+
+static void on_request(struct evhttp_request *http, void *arg)
+{
+	struct waiting *w = calloc(1, sizeof(*w));
+	struct ctl *c = arg;
+
+	if (!w) {
+		evhttp_send_error(http, 500, "out of memory");
+		return;
+	}
+	w->http = http;
+	w->ctl = c;
+	TAILQ_INSERT_TAIL(&c->queue, w, next);
+	evhttp_connection_set_closecb(evhttp_request_get_connection(http), on_gone, w);
+	event_active(c->work, EV_TIMEOUT, 0);
+}
+
+static void on_work(evutil_socket_t fd, short what, void *arg)
+{
+	struct ctl *c = arg;
+	struct waiting *w = TAILQ_FIRST(&c->queue);
+	struct evhttp_request *http;
+
+	(void)fd;
+	(void)what;
+	if (!w)
+		return;
+	http = w->http;
+	evhttp_connection_set_closecb(evhttp_request_get_connection(http), NULL, NULL);
+	forget(w);
+	answer(c, http);
+	if (!TAILQ_EMPTY(&c->queue))
+		event_active(c->work, EV_TIMEOUT, 0);
+	event_base_loopbreak(c->base); /* the turn ends; everybody else is heard before the next */
+}
+
 /* --- sockets
  * --------------------------------------------------------------------------------------- */
+
+static void listen_again(evutil_socket_t fd, short what, void *arg)
+{
+	struct ctl *c = arg;
+
+	(void)fd;
+	(void)what;
+	for (unsigned i = 0; i < c->n_listeners; i++)
+		evconnlistener_enable(c->listeners[i]);
+}
+
+/* Called for each new connection. The next free descriptor tells how many there are: when half are
+ * taken, nobody is let in for a second. NULL: the buffers are evhttp's own. */
+static struct bufferevent *on_accept(struct event_base *base, void *arg)
+{
+	static const struct timeval pause = { 1, 0 };
+	struct ctl *c = arg;
+	struct rlimit lim;
+	int next = dup(evconnlistener_get_fd(c->listeners[0]));
+
+	(void)base;
+	if (next >= 0)
+		close(next);
+	if (getrlimit(RLIMIT_NOFILE, &lim) < 0 || (next >= 0 && (rlim_t)next < lim.rlim_cur / 2))
+		return NULL;
+	for (unsigned i = 0; i < c->n_listeners; i++)
+		evconnlistener_disable(c->listeners[i]);
+	event_add(c->resume, &pause);
+	return NULL;
+}
 
 /* Somebody answers on the socket file: it is another daemon's. */
 static bool socket_is_alive(const struct sockaddr_un *a)
@@ -186,19 +280,43 @@ static void share_with_group(const char *path, const char *user)
 static int listen_unix(struct ctl *c, struct event_base *base, const char *path, const char *user,
 		       char err[256])
 {
-	int fd = unix_socket(path, err);
 	struct evconnlistener *l;
+	int fd;
 
+	if (c->n_paths == sizeof(c->paths) / sizeof(c->paths[0])) {
+		snprintf(err, 256, "api.listen: at most %u sockets", c->n_paths);
+		return -E2BIG;
+	}
+	fd = unix_socket(path, err);
 	if (fd < 0)
 		return fd;
 	share_with_group(path, user);
-	l = evconnlistener_new(base, NULL, NULL, LEV_OPT_CLOSE_ON_FREE, 16, fd);
+	l = evconnlistener_new(base, NULL, NULL, LEV_OPT_CLOSE_ON_FREE, BACKLOG, fd);
 	if (!l || !evhttp_bind_listener(c->http, l)) {
 		close(fd);
 		return -ENOMEM;
 	}
-	if (c->n_paths < 8)
-		snprintf(c->paths[c->n_paths++], sizeof(c->paths[0]), "%s", path);
+	c->listeners[c->n_listeners++] = l;
+	snprintf(c->paths[c->n_paths++], sizeof(c->paths[0]), "%s", path);
+	return 0;
+}
+
+static int set_up(struct ctl *c, struct event_base *base)
+{
+	TAILQ_INIT(&c->queue);
+	c->base = base;
+	c->http = evhttp_new(base);
+	c->followers = ctl_followers_new(base);
+	c->work = event_new(base, -1, 0, on_work, c);
+	c->resume = evtimer_new(base, listen_again, c);
+	if (!c->http || !c->followers || !c->work || !c->resume)
+		return -ENOMEM;
+	evhttp_set_max_body_size(c->http, BODY_MAX);
+	evhttp_set_max_headers_size(c->http, HEADERS_MAX);
+	evhttp_set_timeout(c->http, IDLE_S);
+	evhttp_set_allowed_methods(c->http, EVHTTP_REQ_GET | EVHTTP_REQ_POST);
+	evhttp_set_bevcb(c->http, on_accept, c);
+	evhttp_set_gencb(c->http, on_request, c);
 	return 0;
 }
 
@@ -206,28 +324,25 @@ int ctl_open(struct event_base *base, const struct conf *conf, const struct ctl_
 	     struct ctl **ret, char err[256])
 {
 	struct ctl *c = calloc(1, sizeof(*c));
-	int r = 0;
+	int r;
 
 	if (!c)
 		return -ENOMEM;
 	c->ops = *ops;
-	c->http = evhttp_new(base);
-	c->followers = ctl_followers_new(base);
-	if (!c->http || !c->followers) {
-		ctl_close(c);
-		return -ENOMEM;
-	}
-	evhttp_set_max_body_size(c->http, BODY_MAX);
-	evhttp_set_max_headers_size(c->http, HEADERS_MAX);
-	evhttp_set_timeout(c->http, IDLE_S);
-	evhttp_set_allowed_methods(c->http, EVHTTP_REQ_GET | EVHTTP_REQ_POST);
-	evhttp_set_gencb(c->http, on_request, c);
+	r = set_up(c, base);
 	for (unsigned i = 0; !r && i < conf->api.n_listen; i++) {
 		const char *at = conf->api.listen[i];
 
-		if (!strncmp(at, UNIX_PREFIX, sizeof(UNIX_PREFIX) - 1))
+		if (!strncmp(at, UNIX_PREFIX, sizeof(UNIX_PREFIX) - 1)) {
 			r = listen_unix(c, base, at + sizeof(UNIX_PREFIX) - 1, conf->server.user,
 					err);
+		} else { /* without TLS every local user could give orders */
+			snprintf(err, 256,
+				 "api.listen: \"%.100s\": this version answers on UNIX "
+				 "sockets only: give unix:/path",
+				 at);
+			r = -EOPNOTSUPP;
+		}
 	}
 	if (r < 0) {
 		ctl_close(c);
@@ -241,9 +356,13 @@ void ctl_close(struct ctl *c)
 {
 	if (!c)
 		return;
-	ctl_followers_free(c->followers);
 	if (c->http)
-		evhttp_free(c->http);
+		evhttp_free(c->http); /* tells followers and those who wait that they are gone */
+	ctl_followers_free(c->followers);
+	if (c->work)
+		event_free(c->work);
+	if (c->resume)
+		event_free(c->resume);
 	for (unsigned i = 0; i < c->n_paths; i++)
 		(void)unlink(c->paths[i]);
 	free(c);

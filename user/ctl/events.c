@@ -1,6 +1,7 @@
 /*
  * GET /v1/events: the last events, or a stream of them (?follow=true), one JSON object a line.
- * A follower that does not read is dropped when its output has grown too long.
+ * A follower that does not read gets no more once its output has grown long, and is dropped when
+ * nothing of it could be written for a while.
  */
 #include "ctl/http.h"
 
@@ -16,6 +17,7 @@
 
 #define FOLLOWERS_MAX 32
 #define OUTPUT_MAX (256 * 1024)
+#define STUCK_S 30
 
 struct follower {
 	struct evhttp_request *http;
@@ -131,6 +133,9 @@ static void on_gone(struct evhttp_connection *conn, void *arg)
 
 static void follow(struct ctl_request *r, struct ctl_followers *f, uint64_t since)
 {
+	static const struct timeval stuck = { STUCK_S, 0 };
+	struct evhttp_connection *conn = evhttp_request_get_connection(r->http);
+
 	for (unsigned i = 0; i < FOLLOWERS_MAX; i++) {
 		struct follower *me = &f->list[i];
 
@@ -138,8 +143,8 @@ static void follow(struct ctl_request *r, struct ctl_followers *f, uint64_t sinc
 			continue;
 		me->http = r->http;
 		me->seen = since;
-		evhttp_connection_set_timeout(evhttp_request_get_connection(r->http), 0);
-		evhttp_connection_set_closecb(evhttp_request_get_connection(r->http), on_gone, me);
+		bufferevent_set_timeouts(evhttp_connection_get_bufferevent(conn), NULL, &stuck);
+		evhttp_connection_set_closecb(conn, on_gone, me);
 		evhttp_add_header(evhttp_request_get_output_headers(r->http), "Content-Type",
 				  "application/x-ndjson");
 		evhttp_send_reply_start(r->http, 200, "OK");
