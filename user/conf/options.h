@@ -2,7 +2,7 @@
 /*
  * DHCP options of the configuration: names or codes with values -> encoded option_set.
  */
-#include "conf/node.h"
+#include "conf/tree.h"
 #include "core/scope.h"
 
 struct option_blob {

@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include "conf/node.h"
+#include "conf/tree.h"
 
 #define SHOWN 64 /* characters of somebody's text within a message */
 

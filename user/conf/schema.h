@@ -5,7 +5,7 @@
  * names every key; read.c carries it out.
  */
 #include <netinet/in.h>
-#include "conf/node.h"
+#include "conf/tree.h"
 #include "conf/value.h"
 
 struct raw_list {

@@ -7,7 +7,7 @@
  */
 #include <string.h>
 #include <yaml.h>
-#include "conf/node.h"
+#include "conf/tree.h"
 
 #define MAX_DEPTH 16
 
