@@ -19,6 +19,7 @@ struct lease_env {
 	int dir_fd;
 	uint64_t map_want; /* size to open with; grows with the map */
 	uint64_t reserved; /* octets of the file that the disk has promised us; writer thread */
+	uint64_t refused;  /* what it had no room for; less is not asked for until there is */
 
 	MDB_env *mdb; /* NULL: closed */
 	MDB_dbi leases, relations, meta;

@@ -99,7 +99,11 @@ static int commit(struct lease_env *e, const struct lease_batch *b)
 	if (e->lost)
 		return e->lost;
 	need = lease_env_need(e, b->records, b->ops.len);
+	/* else a small batch would find room where the next large one fails again */
+	if (need < e->refused)
+		need = e->refused;
 	r = lease_env_reserve(e, need);
+	e->refused = r == -ENOSPC ? need : 0;
 	if (r < 0)
 		return r;
 	r = commit_once(e, b);
