@@ -7,13 +7,12 @@
 #include <stddef.h>
 #include <fcntl.h>
 #include <lmdb.h>
-#include <sched.h>
 #include <signal.h>
-#include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <cmocka.h>
 #include "store/lease_record.h"
+#include "../lib/own_fs.h"
 #include "../lib/store_fix.h"
 
 /* --- failing disks ---------------------------------------------------------------------------- */
@@ -346,36 +345,28 @@ static void test_directory(void **state)
 	lease_store_close(NULL);
 }
 
-/* --- with mounts of their own: root only ------------------------------------------------------ */
+/* --- with file systems of their own: root only ------------------------------------------------ */
 
-#define NO_MOUNTS 77
-
-static int own_mounts(const char *dir, const char *options)
-{
-	if (unshare(CLONE_NEWNS) < 0 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ||
-	    mount("none", dir, "tmpfs", 0, options) < 0)
-		return -errno;
-	return 0;
-}
+#define NO_FS 77
 
 static int child_on_overlay(struct fix *f)
 {
-	static const char *const dirs[] = { "l", "u", "w", "m" };
+	static const char *const dirs[] = { "l", "u", "w" };
 	struct fix mine = { .conf = f->conf };
-	char name[96], options[300];
+	struct own_fs below, overlay;
+	char path[3][48];
 
-	if (own_mounts(f->dir, "size=4m") < 0)
-		return NO_MOUNTS;
-	for (int i = 0; i < 4; i++) {
-		snprintf(name, sizeof(name), "%s/%s", f->dir, dirs[i]);
-		(void)mkdir(name, 0700);
+	if (own_fs_open(&below, "tmpfs", (const char *[]){ "size", "4m", NULL }) < 0)
+		return NO_FS;
+	for (int i = 0; i < 3; i++) {
+		snprintf(path[i], sizeof(path[i]), "%s/%s", below.dir, dirs[i]);
+		(void)mkdir(path[i], 0700);
 	}
-	snprintf(options, sizeof(options), "lowerdir=%s/l,upperdir=%s/u,workdir=%s/w", f->dir,
-		 f->dir, f->dir);
-	snprintf(name, sizeof(name), "%s/m", f->dir);
-	if (mount("none", name, "overlay", 0, options) < 0)
-		return NO_MOUNTS;
-	snprintf(mine.dir, sizeof(mine.dir), "%.60s/m", f->dir);
+	if (own_fs_open(&overlay, "overlay",
+			(const char *[]){ "lowerdir", path[0], "upperdir", path[1], "workdir",
+					  path[2], NULL }) < 0)
+		return NO_FS;
+	memcpy(mine.dir, overlay.dir, sizeof(overlay.dir));
 	if (fix_open(&mine) != -EMEDIUMTYPE)
 		return 1;
 	return strstr(mine.err, "overlayfs") ? 0 : 2;
@@ -388,7 +379,7 @@ static void test_overlay_refused(void **state)
 
 	fix_close(f);
 	r = in_child(child_on_overlay, f);
-	if (r == NO_MOUNTS) {
+	if (r == NO_FS) {
 		print_message("needs root and overlayfs: skipped\n");
 		skip();
 	}
@@ -418,11 +409,12 @@ static int child_fills_disk(struct fix *f)
 {
 	struct fix mine = { .conf = f->conf };
 	struct lease l = lease_of(7, 4711), got;
+	struct own_fs fs;
 	uint32_t good = 0;
 
-	memcpy(mine.dir, f->dir, sizeof(mine.dir));
-	if (own_mounts(f->dir, "size=1m") < 0)
-		return NO_MOUNTS;
+	if (own_fs_open(&fs, "tmpfs", (const char *[]){ "size", "1m", NULL }) < 0)
+		return NO_FS;
+	memcpy(mine.dir, fs.dir, sizeof(fs.dir));
 	if (fix_open(&mine) < 0)
 		return 10;
 	if (fill_disk(&mine, &good) || good < 100)
@@ -435,7 +427,7 @@ static int child_fills_disk(struct fix *f)
 			return 13;
 	if (lease_store_get(mine.st, good + 1, &got, NULL) != -ENOENT)
 		return 14;
-	if (mount("none", f->dir, "tmpfs", MS_REMOUNT, "size=8m") < 0)
+	if (own_fs_resize(&fs, "8m") < 0)
 		return 15;
 	if (lease_store_put(mine.st, &l, NULL) < 0)
 		return 16;
@@ -453,7 +445,7 @@ static void test_disk_full(void **state)
 
 	fix_close(f);
 	r = in_child(child_fills_disk, f);
-	if (r == NO_MOUNTS) {
+	if (r == NO_FS) {
 		print_message("needs root: skipped\n");
 		skip();
 	}

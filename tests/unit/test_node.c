@@ -19,7 +19,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
-#include <sys/mount.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -28,6 +27,7 @@
 #include <cmocka.h>
 
 #include "node_priv.h"
+#include "../lib/own_fs.h"
 
 #define NET 0x0a090000u
 #define FIRST (NET + 256) /* of the range */
@@ -53,7 +53,8 @@ int fdatasync(int fd)
 /* --- the world -----------------------------------------------------------------------------------
  */
 
-static char dir[64]; /* a file system of its own */
+static struct own_fs disk;
+static const char *const dir = disk.dir;
 static struct event_base *base;
 static struct conf *conf;
 static struct node *node;
@@ -74,28 +75,38 @@ static int put_text(const char *path, const char *text)
 	return r;
 }
 
+/* Without a group of its own, root in the namespace may not make a socket in a directory. */
+static bool put_map(const char *path, unsigned id)
+{
+	char map[32];
+
+	snprintf(map, sizeof(map), "0 %u 1", id);
+	return put_text(path, map) == 0;
+}
+
 static bool own_namespaces(void)
 {
 	struct ifreq lo = { .ifr_name = "lo", .ifr_flags = IFF_UP };
-	char map[32];
 	int fd;
 
 	if (getuid()) {
-		snprintf(map, sizeof(map), "0 %u 1", (unsigned)getuid());
+		unsigned uid = getuid(), gid = getgid();
+
 		if (unshare(CLONE_NEWUSER | CLONE_NEWNET | CLONE_NEWNS) < 0 ||
-		    put_text("/proc/self/uid_map", map) < 0)
+		    !put_map("/proc/self/uid_map", uid) ||
+		    put_text("/proc/self/setgroups", "deny") < 0 ||
+		    !put_map("/proc/self/gid_map", gid))
 			return false;
-	} else if (unshare(CLONE_NEWNET | CLONE_NEWNS) < 0) {
+	} else if (unshare(CLONE_NEWNET) < 0) {
 		return false;
 	}
 	fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	if (fd < 0 || ioctl(fd, SIOCSIFFLAGS, &lo) < 0)
 		return false;
 	close(fd);
-	return mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0;
+	return true;
 }
 
-static const char alone[] = "";
 static const char campus[] = "relationships:\n"
 			     "  - name: campus\n"
 			     "    role: %s\n"
@@ -109,10 +120,11 @@ static const char campus[] = "relationships:\n"
 static void configure(const char *role)
 {
 	struct conf_problems problems;
-	char text[2048], relation[512];
+	char text[2048], relation[512] = "";
 	int r;
 
-	snprintf(relation, sizeof(relation), role ? campus : alone, role);
+	if (role)
+		snprintf(relation, sizeof(relation), campus, role);
 	snprintf(text, sizeof(text),
 		 "server:\n  name: a\n  interfaces: [absent0]\n  state-directory: %s\n"
 		 "  server-identifier: 10.9.0.1\n  authoritative: true\n  log: {level: error}\n"
@@ -171,8 +183,7 @@ static int setup_sized(void **state, const char *size)
 	(void)state;
 	atomic_store(&stalled, false);
 	atomic_store(&sync_error, 0);
-	snprintf(dir, sizeof(dir), "/tmp/test_node.XXXXXX");
-	if (!mkdtemp(dir) || mount("none", dir, "tmpfs", 0, size) < 0)
+	if (own_fs_open(&disk, "tmpfs", (const char *[]){ "size", size, NULL }) < 0)
 		return -1;
 	base = event_base_new();
 	return base && event_base_priority_init(base, PRIO_COUNT) == 0 ? 0 : -1;
@@ -180,7 +191,7 @@ static int setup_sized(void **state, const char *size)
 
 static int setup(void **state)
 {
-	return setup_sized(state, "size=64m");
+	return setup_sized(state, "64m");
 }
 
 static int teardown(void **state)
@@ -193,8 +204,7 @@ static int teardown(void **state)
 	conf_free(conf);
 	conf = NULL;
 	event_base_free(base);
-	(void)umount2(dir, MNT_DETACH);
-	(void)rmdir(dir);
+	own_fs_close(&disk);
 	return 0;
 }
 
@@ -595,7 +605,7 @@ static void fill_disk(const char *path)
 
 static int setup_small(void **state)
 {
-	return setup_sized(state, "size=4m");
+	return setup_sized(state, "4m");
 }
 
 /* A full disk: silent until there is room, not only until the next try; and nothing that was
