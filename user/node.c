@@ -21,12 +21,37 @@
 
 /* --- turns ------------------------------------------------------------------------------------ */
 
+/* So long that the partner may have taken over and given our free addresses away. */
+static bool beyond_lead_time(const struct node *n, int64_t gap)
+{
+	struct fo_status s;
+
+	for (unsigned i = 0; i < n->conf->n_relations; i++) {
+		if (!n->relations[i].ep)
+			continue;
+		fo_endpoint_status(n->relations[i].ep, &s);
+		if (gap >= (int64_t)s.record->mclt * 1000000)
+			return true;
+	}
+	return false;
+}
+
 /* Frozen (SIGSTOP, a paused machine) and thawed: whatever the partner has done meanwhile is more
- * recent than what we believe. Links are lost before any packet is heard (decision A19). */
+ * recent than what we believe. Links are lost before any packet is heard, and after MCLT it is as
+ * after a restart (decision A19). */
 static void thaw(struct node *n)
 {
 	int64_t gap = n->now.mono.us - n->last_turn.us;
 
+	if (beyond_lead_time(n, gap)) {
+		n->count.frozen++;
+		log_event(LOG_L_WARNING, "was-frozen", "for_ms=%" PRId64 " as-after=restart",
+			  gap / 1000);
+		outbox_clear(&n->outbox);
+		if (node_partner_restart(n) < 0)
+			node_put_refused(n);
+		return;
+	}
 	for (unsigned i = 0; i < n->conf->n_relations; i++) {
 		const struct fo_conf *c = &n->conf->relations[i].fo;
 
@@ -180,6 +205,8 @@ static void partner_turn(struct node *n)
 
 		if (!r->ep)
 			continue;
+		if (r->policy_lost)
+			node_policy_again(r);
 		if (fo_endpoint_next(r->ep).us <= n->now.mono.us)
 			fo_endpoint_tick(r->ep, &n->now);
 		if (r->touched)
@@ -357,16 +384,15 @@ static int load_lease(void *ctx, const struct lease *l, const struct lease_clien
 /* The one thing at start that grows with the leases: a single scan of the store. */
 int node_load(struct node *n)
 {
+	void *mem = mmap(NULL, n->pool_mem_size, PROT_READ | PROT_WRITE,
+			 MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	int r;
 
+	if (mem == MAP_FAILED)
+		return -ENOMEM;
 	if (n->pool_mem)
 		(void)munmap(n->pool_mem, n->pool_mem_size);
-	n->pool_mem = mmap(NULL, n->pool_mem_size, PROT_READ | PROT_WRITE,
-			   MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	if (n->pool_mem == MAP_FAILED) {
-		n->pool_mem = NULL;
-		return -ENOMEM;
-	}
+	n->pool_mem = mem;
 	n->pool = pool_init(n->pool_mem, n->pool_mem_size, &n->conf->scopes, NODE_MAX_OFFERS);
 	n->server.pool = n->pool;
 	r = lease_store_scan(n->store, load_lease, n);

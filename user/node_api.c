@@ -224,6 +224,8 @@ static void add_server(const struct node *n, struct metrics *m)
 	add(m, "twinlease_datagrams_total", "DHCP datagrams heard", false, (double)c->datagrams);
 	add(m, "twinlease_datagrams_stale_total", "datagrams that waited too long", false,
 	    (double)c->stale);
+	add(m, "twinlease_replies_late_total", "replies not sent: the disk took too long", false,
+	    (double)c->late);
 	for (unsigned i = 0; i < SERVER_REASON_COUNT; i++)
 		add_with(m, "twinlease_requests_total", "reason", server_reason_name(i),
 			 "requests by what became of them", false, (double)c->reasons[i]);

@@ -9,12 +9,6 @@
 #include <stdio.h>
 #include <string.h>
 
-/* A reply that waits: where it goes, then its octets. */
-struct out_reply {
-	struct dhcp_io_dest dest;
-	uint32_t len, pad;
-};
-
 const struct fo_view *node_view(const struct node *n, const struct scope *s)
 {
 	return s && s->relation >= 0 ? &n->views[s->relation] : &fo_view_alone;
@@ -30,6 +24,11 @@ void node_send_reply(struct node *n, const void *payload, uint32_t len)
 	memcpy(&head, payload, sizeof(head));
 	if (len < sizeof(head) + head.len)
 		return;
+	/* the client has asked again by now (RFC 2131 §4.1), and would count its lease from that */
+	if (n->now.mono.us - head.decided.us > NODE_LATE_US) {
+		n->count.late++;
+		return;
+	}
 	dhcp_io_send(n->io, &head.dest, (const uint8_t *)payload + sizeof(head), head.len);
 	n->count.replies++;
 }
@@ -44,7 +43,7 @@ static void reply(struct node *n, const struct dhcp_datagram *in, const struct d
 		  const struct server_decision *d)
 {
 	uint8_t buf[DHCP_IO_PAYLOAD_MAX];
-	struct out_reply head = { 0 };
+	struct out_reply head = { .decided = n->now.mono };
 	size_t mtu = dhcp_io_payload_max(n->io, in->iface);
 	uint8_t *p;
 

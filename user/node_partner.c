@@ -109,11 +109,20 @@ static void sink_policy(void *ctx, const struct fo_view *v)
 	struct out_policy *p = outbox_push(&n->outbox, node_wait_for(n), OUT_POLICY,
 					   (uint16_t)r->index, sizeof(*p));
 
-	if (!p) { /* no room to wait: serve nobody, which is never wrong */
+	r->policy_lost = !p;
+	if (!p) { /* no room to wait: serve nobody, which is never wrong, and try again */
 		n->views[r->index] = node_view_silent();
 		return;
 	}
 	*p = (struct out_policy){ *v, clock_now().mono };
+}
+
+void node_policy_again(struct node_relation *r)
+{
+	struct fo_status s;
+
+	fo_endpoint_status(r->ep, &s);
+	sink_policy(r, s.view);
 }
 
 static void sink_event(void *ctx, const char *what, const char *why, uint32_t addr, uint32_t a,
@@ -146,6 +155,8 @@ static void net_up(void *ctx, unsigned i, bool ours)
 	struct fo_endpoint *e = endpoint(n, i);
 
 	n->relations[i].epoch++;
+	if (!fo_net_is_up(n->net, i))
+		return; /* we have just thawed: whatever came in our sleep is closed */
 	if (e)
 		fo_endpoint_link_up(e, &n->now, ours);
 	else
@@ -293,6 +304,22 @@ void node_partner_lost(struct node *n, enum fo_close_reason why)
 		n->relations[i].in_force = false;
 		n->views[i] = node_view_silent();
 	}
+}
+
+/* Updates that were on their way: the endpoint that knew of them is gone. */
+static void forget_flights(struct pool *p)
+{
+	const struct lease *l;
+
+	for (uint64_t a = 0; a <= UINT32_MAX && (l = pool_next(p, (uint32_t)a)); a = l->addr + 1ull)
+		pool_in_flight(p, l->addr, false);
+}
+
+int node_partner_restart(struct node *n)
+{
+	node_partner_lost(n, FO_CLOSE_SILENT);
+	forget_flights(n->pool);
+	return node_partner_load(n);
 }
 
 void node_partner_close(struct node *n)

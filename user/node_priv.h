@@ -16,6 +16,7 @@
 #define NODE_BATCH 64		 /* datagrams heard in one turn */
 #define NODE_EXPIRE_PER_TURN 256 /* leases that may end in one turn */
 #define NODE_STALE_US 2000000	 /* older datagrams are not answered (decision A19) */
+#define NODE_LATE_US 3000000	 /* nor are replies sent that waited longer for the disk */
 #define NODE_OUTBOX (64u << 20)	 /* mapped lazily */
 #define NODE_MAX_OFFERS 65536
 
@@ -30,6 +31,7 @@ struct node_relation {
 	uint32_t epoch;		/* counts links: what was meant for an earlier one is dropped */
 	bool in_force;		/* this endpoint's view is in force; before that no lease ends */
 	bool touched;		/* bindings changed in this turn */
+	bool policy_lost;	/* its last view found no room to wait */
 	bool broken;		/* something for the partner found no room: close */
 	struct log_limit limit; /* of events that updates cause */
 };
@@ -39,8 +41,15 @@ struct node_scope {
 	bool touched, partner_empty; /* of the scope with this element's own number */
 };
 
+/* A reply that waits: where it goes, then its octets. */
+struct out_reply {
+	struct dhcp_io_dest dest;
+	mono_t decided;
+	uint32_t len, pad;
+};
+
 struct node_counters {
-	uint64_t datagrams, stale, malformed[DHCP_VERDICTS], reasons[SERVER_REASON_COUNT];
+	uint64_t datagrams, stale, late, malformed[DHCP_VERDICTS], reasons[SERVER_REASON_COUNT];
 	uint64_t replies, reply_no_room, outbox_full, expired, turns, frozen;
 };
 
@@ -116,6 +125,8 @@ int node_partner_start(struct node *n, char err[256]);
 void node_partner_close(struct node *n);
 void node_partner_out(struct node *n, const struct outbox_item *i);
 void node_partner_lost(struct node *n, enum fo_close_reason why); /* every link at once */
+int node_partner_restart(struct node *n); /* the endpoints, while the leases stay as they are */
+void node_policy_again(struct node_relation *r);
 struct fo_view node_view_silent(void); /* until an endpoint has said something durable */
 
 /* node_watch.c */

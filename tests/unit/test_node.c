@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <net/if.h>
+#include <poll.h>
 #include <sched.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -235,12 +236,60 @@ static struct lease_store *open_store(uint64_t *durable)
 	return st;
 }
 
+static void commit(struct lease_store *st, uint64_t *durable)
+{
+	uint64_t n = lease_store_submit(st);
+
+	while (*durable < n) {
+		struct pollfd p = { .fd = lease_store_fd(st), .events = POLLIN };
+
+		assert_int_equal(poll(&p, 1, LIMIT_MS), 1);
+		lease_store_dispatch(st);
+	}
+}
+
 static struct lease_client client_of(uint32_t n)
 {
 	struct lease_client c = { .htype = 1, .hlen = 6, .chaddr = { 2 } };
 
 	memcpy(c.chaddr + 2, &n, sizeof(n));
 	return c;
+}
+
+/* A lease that the partner knows, and the record of a relationship that was NORMAL until now. */
+static struct lease known_lease(uint32_t addr, uint32_t expires)
+{
+	return (struct lease){ .addr = addr,
+			       .starts = wall() - 600,
+			       .cltt = wall() - 600,
+			       .stos = wall() - 600,
+			       .expires = expires,
+			       .acked_pet = wall() + 1000,
+			       .sent_pet = wall() + 1000,
+			       .serial = 1,
+			       .state = LEASE_ACTIVE,
+			       .acked_state = LEASE_ACTIVE };
+}
+
+static struct fo_record normal_record(bool primary)
+{
+	return (struct fo_record){ .end = { .state = FO_NORMAL,
+					    .saved = FO_NORMAL,
+					    .peer = FO_NORMAL,
+					    .primary = primary,
+					    .ever_normal = true,
+					    .stos = wall() - 700,
+					    .peer_stos = wall() - 700,
+					    .last_operational = wall() - 5 },
+				   .mclt = MCLT,
+				   .incarnation = { 1 } };
+}
+
+static void store_lease(struct lease_store *st, const struct lease *l)
+{
+	struct lease_client c = client_of(l->addr);
+
+	assert_int_equal(lease_store_put(st, l, &c), 0);
 }
 
 static bool on_disk(struct lease_store *st, uint32_t addr)
@@ -412,6 +461,40 @@ static void peer_updates(uint32_t first, unsigned count)
 
 /* --- tests ---------------------------------------------------------------------------------------
  */
+
+/* What ended while we were away may have been renewed by the partner: nothing becomes free before
+ * it was asked, also not in the first turns (draft §7.1; failover-behaviour §4.1). */
+static void ended_leases_wait_for_the_partner(void **state)
+{
+	uint64_t durable;
+	struct lease_store *st;
+
+	(void)state;
+	for (unsigned primary = 0; primary < 2; primary++) {
+		struct lease active = known_lease(FIRST, wall() - 5);
+		struct lease ended = known_lease(FIRST + 1, wall() - 50);
+		struct fo_record rec = normal_record(primary);
+
+		ended.state = LEASE_EXPIRED;
+		ended.flags = LEASE_DIRTY;
+		st = open_store(&durable);
+		store_lease(st, &active);
+		store_lease(st, &ended);
+		assert_int_equal(lease_store_put_relation(st, "campus", &rec), 0);
+		commit(st, &durable);
+		lease_store_close(st);
+
+		configure(primary ? "primary" : "secondary");
+		start();
+		turns(100);
+		assert_int_equal(pool_get(node->pool, FIRST)->state, LEASE_ACTIVE);
+		assert_int_equal(pool_get(node->pool, FIRST + 1)->state, LEASE_EXPIRED);
+		node_close(node);
+		node = NULL;
+		conf_free(conf);
+	}
+	conf = NULL;
+}
 
 /* More updates than a batch holds, while the disk stalls: what is acknowledged is on disk. */
 static void what_is_acknowledged_is_on_disk(void **state)
@@ -665,15 +748,121 @@ static void a_refused_record_is_not_believed(void **state)
 	assert_non_null(node->relations[0].ep);
 }
 
+static uint8_t state_of(void)
+{
+	struct fo_status s;
+
+	fo_endpoint_status(node->relations[0].ep, &s);
+	return s.record->end.state;
+}
+
+static void store_normal(bool primary)
+{
+	struct fo_record rec = normal_record(primary);
+	uint64_t durable;
+	struct lease_store *st = open_store(&durable);
+
+	assert_int_equal(lease_store_put_relation(st, "campus", &rec), 0);
+	commit(st, &durable);
+	lease_store_close(st);
+}
+
+static void link_normal(void)
+{
+	peer_link();
+	peer_tell(FO_NORMAL);
+	wait_until(state_of() == FO_NORMAL && node->views[0].balanced);
+}
+
+/* Frozen for longer than MCLT: the partner may have taken over and given away what was ours. It is
+ * as after a restart; nothing that waited leaves, and the time of our last promise stays what it
+ * was (decisions A8, A19). Frozen for less: the link is lost. */
+static void frozen_and_thawed(void **state)
+{
+	struct fo_record before, after;
+
+	(void)state;
+	store_normal(false);
+	configure("secondary");
+	start();
+	link_normal();
+	wait_until(node->durable >= node_wait_for(node));
+	node->last_turn.us -= 100 * 1000000ll;
+	turn();
+	assert_int_equal(state_of(), FO_COMM_INT);
+	wait_until(peer_is_closed());
+	peer_close();
+	link_normal();
+	wait_until(node->durable >= node_wait_for(node));
+
+	assert_int_equal(lease_store_get_relation(node->store, "campus", &before), 0);
+	(void)nanosleep(&(struct timespec){ .tv_sec = 1, .tv_nsec = 100000000 }, NULL);
+	assert_non_null(outbox_push(&node->outbox, node->durable + 1, OUT_REPLY, 0, 1));
+	node->last_turn.us -= (MCLT + 1) * 1000000ll;
+	node_turn_begin(node);
+	assert_int_equal(node->views[0].policy.serve, SERVE_NONE);
+	assert_false(node->views[0].serve_renew || node->views[0].serve_new);
+	turn();
+	assert_int_equal(state_of(), FO_STARTUP);
+	wait_until(node->durable >= node_wait_for(node) && node->outbox.items == 0);
+	assert_int_equal(lease_store_get_relation(node->store, "campus", &after), 0);
+	assert_int_equal(after.end.state, FO_STARTUP);
+	assert_int_equal(after.end.last_operational, before.end.last_operational);
+	wait_until(peer_is_closed());
+	peer_close();
+	link_normal();
+	peer_close();
+}
+
+/* The kernel's and our own policy follow the state even if it found no room to wait. */
+static void a_policy_is_not_forgotten(void **state)
+{
+	(void)state;
+	configure("primary");
+	start();
+	wait_until(node->durable >= node_wait_for(node) && node->outbox.items == 0);
+	node_turn_begin(node);
+	for (uint32_t len = 1 << 20; len; len /= 2)
+		while (outbox_push(&node->outbox, node->durable, OUT_REPLY, 0, len))
+			;
+	assert_null(fo_endpoint_operate(node->relations[0].ep, FO_EV_OP_FORCE_PARTNER_DOWN, 0,
+					&node->now));
+	assert_false(node->views[0].partner_down || node->views[0].serve_new);
+	outbox_clear(&node->outbox);
+	wait_until(node->views[0].partner_down && node->views[0].serve_new);
+}
+
+/* A disk that took longer than the client waits: it has asked again, and counts from then. */
+static void a_late_reply_is_not_sent(void **state)
+{
+	struct out_reply head = { .dest = { .way = DHCP_TO_RELAY } };
+
+	(void)state;
+	configure(NULL);
+	start();
+	node_turn_begin(node);
+	head.decided.us = node->now.mono.us - 2900000;
+	node_send_reply(node, &head, sizeof(head));
+	assert_int_equal(node->count.replies, 1);
+	head.decided.us = node->now.mono.us - 3100000;
+	node_send_reply(node, &head, sizeof(head));
+	assert_int_equal(node->count.replies, 1);
+	assert_int_equal(node->count.late, 1);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(ended_leases_wait_for_the_partner, setup, teardown),
 		cmocka_unit_test_setup_teardown(what_is_acknowledged_is_on_disk, setup, teardown),
 		cmocka_unit_test_setup_teardown(what_is_decided_waits_for_the_open_batch, setup,
 						teardown),
 		cmocka_unit_test_setup_teardown(silent_while_the_disk_is_full, setup_small,
 						teardown),
 		cmocka_unit_test_setup_teardown(a_refused_record_is_not_believed, setup, teardown),
+		cmocka_unit_test_setup_teardown(frozen_and_thawed, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_policy_is_not_forgotten, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_late_reply_is_not_sent, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_good_link_is_tried_again_at_once, setup,
 						teardown),
 		cmocka_unit_test_setup_teardown(a_partner_that_does_not_read_is_cut_off, setup,
