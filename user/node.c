@@ -17,6 +17,7 @@
 
 #define REFRESH_US 2000000 /* interfaces and addresses are looked at this often */
 #define RETRY_STORE_US 1000000
+#define RETRY_CLOCK_US 5000000
 #define TICK_MAX_US 500000
 
 /* --- turns ------------------------------------------------------------------------------------ */
@@ -371,14 +372,59 @@ static void on_failed(void *ctx, uint64_t batch, int err)
 	}
 }
 
+static void note_time(struct node *n, uint32_t sec)
+{
+	if (n->newest < sec && sec < SEC_MAX)
+		n->newest = sec;
+}
+
 static int load_lease(void *ctx, const struct lease *l, const struct lease_client *c)
 {
 	struct node *n = ctx;
 	struct lease row = *l;
 
+	note_time(n, l->cltt);
+	note_time(n, l->stos);
 	row.key = lease_client_key(&n->hash, c);
 	(void)pool_apply(n->pool, &row, 0); /* outside of every range: kept, not served */
 	return 0;
+}
+
+static void note_relations(struct node *n)
+{
+	struct fo_record rec;
+
+	for (unsigned i = 0; i < n->conf->n_relations; i++) {
+		if (lease_store_get_relation(n->store, n->conf->relations[i].fo.name, &rec) < 0)
+			continue;
+		note_time(n, rec.end.stos);
+		note_time(n, rec.end.last_operational);
+	}
+}
+
+/* A clock that lies before the newest time in the store cannot be right: leases would be given
+ * that are over for everybody else, and end when it is mended. Nobody is served until the system
+ * has the time (decision A20). */
+static bool clock_is_behind(struct node *n)
+{
+	int64_t slack = CLOCK_SLEW_MAX_US / 1000000, ours = clock_now().wall.sec;
+
+	if (ours + slack >= n->newest)
+		return false;
+	if (ours + clock_wall_step_sec() + slack >= n->newest) {
+		clock_accept();
+		n->now = clock_now();
+		return false;
+	}
+	if (!n->why_not[0])
+		log_event(LOG_L_ERROR, "clock-behind", "by_s=%" PRId64 " serving=no",
+			  n->newest - ours);
+	snprintf(n->why_not, sizeof(n->why_not),
+		 "the clock of this host is %" PRId64 " s behind the newest time in the store: set "
+		 "it right, the service begins by itself",
+		 n->newest - ours);
+	n->retry_store = mono_add_us(n->now.mono, RETRY_CLOCK_US);
+	return true;
 }
 
 /* The one thing at start that grows with the leases: a single scan of the store. */
@@ -395,7 +441,11 @@ int node_load(struct node *n)
 	n->pool_mem = mem;
 	n->pool = pool_init(n->pool_mem, n->pool_mem_size, &n->conf->scopes, NODE_MAX_OFFERS);
 	n->server.pool = n->pool;
+	n->newest = 0;
 	r = lease_store_scan(n->store, load_lease, n);
+	note_relations(n);
+	if (!r && clock_is_behind(n))
+		r = -ETIME;
 	for (uint32_t i = 0; !r && i < n->conf->scopes.n_scopes; i++)
 		node_touch_scope(n, &n->conf->scopes.scopes[i]);
 	return r < 0 ? r : node_partner_load(n);
@@ -536,12 +586,14 @@ int node_start(struct node *n, char err[256])
 	r = node_partner_open(n);
 	if (!r)
 		r = node_load(n);
+	n->serving = !r;
+	if (r == -ETIME) /* serve nobody, and look again */
+		r = 0;
 	if (r < 0) {
 		snprintf(err, 256, "cannot load the leases from %s: %s",
 			 n->conf->server.state_directory, strerror(-r));
 		return r;
 	}
-	n->serving = true;
 	r = node_partner_start(n, err);
 	if (!r)
 		r = node_clients_start(n);

@@ -51,6 +51,19 @@ int fdatasync(int fd)
 	return errno ? -1 : (int)syscall(SYS_fdatasync, fd);
 }
 
+/* --- a wall clock that somebody sets --- */
+
+static atomic_long wall_offset;
+
+int clock_gettime(clockid_t id, struct timespec *ts)
+{
+	long r = syscall(SYS_clock_gettime, id, ts);
+
+	if (id == CLOCK_REALTIME)
+		ts->tv_sec += atomic_load(&wall_offset);
+	return (int)r;
+}
+
 /* --- the world -----------------------------------------------------------------------------------
  */
 
@@ -850,6 +863,35 @@ static void a_late_reply_is_not_sent(void **state)
 	assert_int_equal(node->count.late, 1);
 }
 
+/* A clock that is behind what the store remembers: nobody is served until it is right again
+ * (decision A20). */
+static void a_clock_that_is_behind(void **state)
+{
+	struct lease l = known_lease(FIRST, wall() + 2 * 3600);
+	struct lease_store *st;
+	uint64_t durable;
+
+	(void)state;
+	l.cltt = wall() + 3600;
+	st = open_store(&durable);
+	store_lease(st, &l);
+	commit(st, &durable);
+	lease_store_close(st);
+	configure("primary");
+	start();
+	turns(50);
+	assert_false(node->serving);
+	assert_non_null(strstr(node->why_not, "clock"));
+	assert_null(node->relations[0].ep);
+	atomic_store(&wall_offset, 3590); /* nearly right: within what is slewed */
+	wait_until(node->serving);
+	assert_true(wall() + 60 >= l.cltt);
+	assert_int_equal(node->why_not[0], 0);
+	assert_int_equal(state_of(), FO_STARTUP);
+	atomic_store(&wall_offset, 0);
+	clock_init();
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -863,6 +905,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(frozen_and_thawed, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_policy_is_not_forgotten, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_late_reply_is_not_sent, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_clock_that_is_behind, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_good_link_is_tried_again_at_once, setup,
 						teardown),
 		cmocka_unit_test_setup_teardown(a_partner_that_does_not_read_is_cut_off, setup,
