@@ -9,6 +9,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,6 +20,7 @@
 #define RETRY_STORE_US 1000000
 #define RETRY_CLOCK_US 5000000
 #define TICK_MAX_US 500000
+#define FINISH_US 1000000
 
 /* --- turns ------------------------------------------------------------------------------------ */
 
@@ -608,6 +610,28 @@ int node_fatal(const struct node *n)
 	return n->fatal;
 }
 
+/* The last batch: committed, and what waited for it sent. A disk that takes longer than a moment
+ * is not waited for with the clients, who ask the partner; lease_store_close waits. */
+static void finish(struct node *n)
+{
+	uint64_t last;
+	int64_t until;
+
+	node_turn_begin(n);
+	last = lease_store_submit(n->store);
+	until = n->now.mono.us + FINISH_US;
+	while (n->serving && n->durable < last) {
+		struct pollfd p = { .fd = lease_store_fd(n->store), .events = POLLIN };
+		int64_t left = (until - clock_now().mono.us) / 1000;
+
+		if (left <= 0 || poll(&p, 1, (int)left) < 0)
+			break;
+		lease_store_dispatch(n->store);
+	}
+	if (n->serving)
+		node_flush(n);
+}
+
 void node_close(struct node *n)
 {
 	if (!n)
@@ -615,10 +639,9 @@ void node_close(struct node *n)
 	ctl_close(n->ctl);
 	if (n->dp)
 		datapath_disarm(n->dp); /* nobody answers here any more: the kernel lets all pass */
-	if (n->serving) {
-		(void)lease_store_submit(n->store);
-		n->serving = false; /* replies of the last batch are not sent: clients ask again */
-	}
+	if (n->serving)
+		finish(n);
+	n->serving = false;
 	node_partner_close(n);
 	node_clients_close(n);
 	lease_store_close(n->store);

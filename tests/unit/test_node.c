@@ -863,6 +863,32 @@ static void a_late_reply_is_not_sent(void **state)
 	assert_int_equal(node->count.late, 1);
 }
 
+/* The end in order: what was decided becomes durable and is told, then the link has its FIN
+ * (decision A10). */
+static void what_was_decided_is_told_at_the_end(void **state)
+{
+	struct fo_msg m;
+	bool acked = false;
+
+	(void)state;
+	store_normal(false);
+	configure("secondary");
+	start();
+	link_normal();
+	wait_until(node->outbox.items == 0);
+	atomic_store(&stalled, true);
+	peer_updates(FIRST, 1);
+	wait_until(node->outbox.items > 0);
+	atomic_store(&stalled, false);
+	node_close(node);
+	node = NULL;
+	while (peer_hear(&m))
+		acked |= m.type == FO_BNDACK;
+	assert_true(acked);
+	assert_true(peer_is_closed());
+	peer_close();
+}
+
 /* A clock that is behind what the store remembers: nobody is served until it is right again
  * (decision A20). */
 static void a_clock_that_is_behind(void **state)
@@ -905,6 +931,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(frozen_and_thawed, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_policy_is_not_forgotten, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_late_reply_is_not_sent, setup, teardown),
+		cmocka_unit_test_setup_teardown(what_was_decided_is_told_at_the_end, setup,
+						teardown),
 		cmocka_unit_test_setup_teardown(a_clock_that_is_behind, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_good_link_is_tried_again_at_once, setup,
 						teardown),

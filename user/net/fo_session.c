@@ -498,6 +498,18 @@ int fo_net_open(struct event_base *base, const struct conf *c, const struct fo_n
 	return 0;
 }
 
+/* What the loop has not sent yet, as far as it goes without waiting; then the FIN. */
+static void link_finish(struct link *l)
+{
+	if (l->up) {
+		struct evbuffer *out = bufferevent_get_output(l->bev);
+
+		evbuffer_unfreeze(out, 1);
+		(void)evbuffer_write(out, bufferevent_getfd(l->bev));
+	}
+	link_drop(l, false);
+}
+
 void fo_net_close_all(struct fo_net *n)
 {
 	if (!n)
@@ -507,7 +519,7 @@ void fo_net_close_all(struct fo_net *n)
 	while (n->inbound)
 		inbound_drop(n->inbound);
 	for (unsigned i = 0; n->links && i < n->n_links; i++) {
-		link_drop(&n->links[i], false);
+		link_finish(&n->links[i]);
 		if (n->links[i].retry)
 			event_free(n->links[i].retry);
 	}
