@@ -882,6 +882,7 @@ static void what_was_decided_is_told_at_the_end(void **state)
 	atomic_store(&stalled, false);
 	node_close(node);
 	node = NULL;
+	(void)event_base_loop(base, EVLOOP_NONBLOCK); /* libevent closes a little later */
 	while (peer_hear(&m))
 		acked |= m.type == FO_BNDACK;
 	assert_true(acked);
