@@ -1,7 +1,7 @@
 # shellcheck shell=bash disable=SC2034,SC2153
 # measure.sh - load on the servers that run, and what it costs them. Called by tools/bench.
 # Settings: TARGETS (arguments of the generator), CLIENTS, WINDOW, PERIOD, STEPS, TRIES, GENERATOR, VERBOSE, QUICK (or empty).
-# A measurement leaves its figures in L_done L_failed L_rate L_cpu L_offer L_ack (ms, 99 %).
+# A measurement leaves its figures in L_done L_failed L_resent L_rate L_cpu L_offer L_ack (ms, 99 %).
 
 # Processor time of all servers, every thread, in clock ticks.
 ticks() {
@@ -36,11 +36,11 @@ load() { # ARGUMENTS of twinbench; one phase
 		sed 's/^/  /; 5q' "$NET_TMP/generator.err" >&2
 	settle
 	after=$(ticks)
-	read -r L_done L_failed L_rate L_offer L_ack L_cpu < <(
+	read -r L_done L_failed L_resent L_rate L_offer L_ack L_cpu < <(
 		jq -r --argjson t $((after - before)) --argjson hz "$(getconf CLK_TCK)" '.phases[0] |
-			[.done, .failed + .busy, .per_second, .offer_ms.p99, .ack_ms.p99,
+			[.done, .failed + .busy, .resent, .per_second, .offer_ms.p99, .ack_ms.p99,
 			 if .done > 0 then $t * 1000000 / $hz / .done else 0 end] | map(. * 10 | round / 10) | @tsv' <<<"$json")
-	: "${L_done:=0}" "${L_failed:=0}" "${L_rate:=0}" "${L_offer:=0}" "${L_ack:=0}" "${L_cpu:=0}"
+	: "${L_done:=0}" "${L_failed:=0}" "${L_resent:=0}" "${L_rate:=0}" "${L_offer:=0}" "${L_ack:=0}" "${L_cpu:=0}"
 }
 
 load_perfdhcp() { # RATE
@@ -51,12 +51,12 @@ load_perfdhcp() { # RATE
 		-b mac=02:0c:01:00:00:00 -p "$PERIOD" -d 1 -W 1100000 "$target" >"$NET_TMP/perfdhcp" 2>&1
 	settle
 	after=$(ticks)
-	read -r L_done L_failed L_rate L_offer L_ack L_cpu < <(awk -v period="$PERIOD" -v rate="$1" \
+	read -r L_done L_failed L_resent L_rate L_offer L_ack L_cpu < <(awk -v period="$PERIOD" -v rate="$1" \
 		-v ticks=$((after - before)) -v hz="$(getconf CLK_TCK)" '
 		/Statistics for: / { k = $0 ~ /OFFER/ ? "o" : "a" }
 		/^sent packets:/ { sent[k] = $3 } /^received packets:/ { got[k] = $3 } /^max delay:/ { max[k] = $3 }
 		END { lost = sent["o"] - got["a"]
-			print got["a"] + 0, lost < 0 ? 0 : lost, got["a"] / period, max["o"] + 0, max["a"] + 0,
+			print got["a"] + 0, lost < 0 ? 0 : lost, 0, got["a"] / period, max["o"] + 0, max["a"] + 0,
 				got["a"] ? ticks * 1e6 / hz / got["a"] : 0 }' "$NET_TMP/perfdhcp")
 }
 
