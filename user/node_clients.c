@@ -102,11 +102,24 @@ static int store_change(struct node *n, const struct server_decision *d)
 	return 0;
 }
 
-/* Another server was chosen: if it is the partner, the partner lives (decision A8). */
-static void partner_sign(struct node *n, const struct server_decision *d)
+/* A client renews an address that is free by our records. */
+static bool renews_free(const struct node *n, const struct dhcp_msg *m)
 {
-	if (d->reason == SERVER_OTHER_SERVER && d->scope && d->scope->relation >= 0)
-		fo_endpoint_partner_sign(n->relations[d->scope->relation].ep, &n->now);
+	const struct lease *l = m->type == DHCPREQUEST ? pool_get(n->pool, m->ciaddr) : NULL;
+
+	return l && lease_is_free(l);
+}
+
+/* Another server was chosen, or gave what would be ours to give: if it is the partner, the partner
+ * lives (decision A8). */
+static void partner_sign(struct node *n, const struct dhcp_msg *m, const struct server_decision *d)
+{
+	struct fo_endpoint *e =
+		d->scope && d->scope->relation >= 0 ? n->relations[d->scope->relation].ep : NULL;
+
+	if (e && (d->reason == SERVER_OTHER_SERVER ||
+		  (d->reason == SERVER_ON_HOLD && renews_free(n, m))))
+		fo_endpoint_partner_sign(e, &n->now);
 }
 
 static void hear(struct node *n, const struct dhcp_datagram *in)
@@ -134,7 +147,7 @@ static void hear(struct node *n, const struct dhcp_datagram *in)
 	};
 	server_decide(&n->server, &req, &n->now, &d);
 	n->count.reasons[d.reason]++;
-	partner_sign(n, &d);
+	partner_sign(n, &m, &d);
 	if (d.change && store_change(n, &d) < 0)
 		return;
 	if (d.answer)
@@ -174,8 +187,8 @@ static void forget_events(struct node *n)
 
 int node_clients_start(struct node *n)
 {
-	int fds[64];
-	unsigned count = dhcp_io_fds(n->io, fds, 64);
+	int fds[NODE_SOCKETS];
+	unsigned count = dhcp_io_fds(n->io, fds, NODE_SOCKETS);
 
 	forget_events(n);
 	for (unsigned i = 0; i < count; i++) {

@@ -15,6 +15,7 @@
 
 #define NODE_BATCH 64		 /* datagrams heard in one turn */
 #define NODE_EXPIRE_PER_TURN 256 /* leases that may end in one turn */
+#define NODE_SOCKETS 128	 /* two for each of 64 interfaces, which the configuration allows */
 #define NODE_STALE_US 2000000	 /* older datagrams are not answered (decision A19) */
 #define NODE_LATE_US 3000000	 /* nor are replies sent that waited longer for the disk */
 #define NODE_OUTBOX (64u << 20)	 /* mapped lazily */
@@ -88,7 +89,7 @@ struct node {
 	int64_t newest; /* time in the store, UTC sec */
 	struct now started;
 
-	struct event *tick, *store_ev, *dhcp_ev[64];
+	struct event *tick, *store_ev, *dhcp_ev[NODE_SOCKETS];
 	unsigned n_dhcp_ev;
 	bool disk_full; /* told */
 	bool deaf;	/* clients are not heard: the store has no room */
