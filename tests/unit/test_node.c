@@ -483,6 +483,32 @@ static void peer_updates(uint32_t first, unsigned count)
 	}
 }
 
+static uint8_t state_of(void)
+{
+	struct fo_status s;
+
+	fo_endpoint_status(node->relations[0].ep, &s);
+	return s.record->end.state;
+}
+
+static void store_normal(bool primary)
+{
+	struct fo_record rec = normal_record(primary);
+	uint64_t durable;
+	struct lease_store *st = open_store(&durable);
+
+	assert_int_equal(lease_store_put_relation(st, "campus", &rec), 0);
+	commit(st, &durable);
+	lease_store_close(st);
+}
+
+static void link_normal(void)
+{
+	peer_link();
+	peer_tell(FO_NORMAL);
+	wait_until(state_of() == FO_NORMAL && node->views[0].balanced);
+}
+
 /* --- tests ---------------------------------------------------------------------------------------
  */
 
@@ -564,6 +590,41 @@ static void what_is_acknowledged_is_on_disk(void **state)
 	lease_store_close(st);
 	assert_int_equal(lost, 0);
 	assert_int_equal(n_acked, count);
+}
+
+/* DECLINEd at the partner: the address rests as long there as here, and is nobody's, also after a
+ * restart. */
+static void an_abandoned_address_is_nobodys(void **state)
+{
+	struct fo_binding b = { .addr = FIRST,
+				.status = LEASE_ABANDONED,
+				.expires = wall() + 86400,
+				.stos = wall(),
+				.cltt = wall(),
+				.serial = 9 };
+	uint8_t buf[FO_MSG_MAX];
+	struct lease_client c;
+	struct fo_writer w;
+	struct lease l;
+
+	(void)state;
+	store_normal(false);
+	configure("secondary");
+	start();
+	link_normal();
+	peer_updates(FIRST, 1);
+	wait_until(peer_hears(FO_BNDACK));
+	assert_false(client_key_none(pool_get(node->pool, FIRST)->key));
+	w = peer_begin(buf, FO_BNDUPD, ++peer_xid);
+	assert_true(fo_write_binding(&w, &b, true));
+	peer_send(&w);
+	wait_until(peer_hears(FO_BNDACK));
+	assert_int_equal(pool_get(node->pool, FIRST)->state, LEASE_ABANDONED);
+	assert_in_range(pool_get(node->pool, FIRST)->expires, b.expires - 2, b.expires + 2);
+	assert_true(client_key_none(pool_get(node->pool, FIRST)->key));
+	assert_int_equal(lease_store_get(node->store, FIRST, &l, &c), 0);
+	assert_int_equal(c.hlen, 0);
+	peer_close();
 }
 
 /* The node is the primary: it connects to us. Return: ms until it did. */
@@ -770,32 +831,6 @@ static void a_refused_record_is_not_believed(void **state)
 	wait_until(node->serving);
 	assert_int_equal(pool_get(node->pool, FIRST)->state, LEASE_NONE);
 	assert_non_null(node->relations[0].ep);
-}
-
-static uint8_t state_of(void)
-{
-	struct fo_status s;
-
-	fo_endpoint_status(node->relations[0].ep, &s);
-	return s.record->end.state;
-}
-
-static void store_normal(bool primary)
-{
-	struct fo_record rec = normal_record(primary);
-	uint64_t durable;
-	struct lease_store *st = open_store(&durable);
-
-	assert_int_equal(lease_store_put_relation(st, "campus", &rec), 0);
-	commit(st, &durable);
-	lease_store_close(st);
-}
-
-static void link_normal(void)
-{
-	peer_link();
-	peer_tell(FO_NORMAL);
-	wait_until(state_of() == FO_NORMAL && node->views[0].balanced);
 }
 
 /* Frozen for longer than MCLT: the partner may have taken over and given away what was ours. It is
@@ -1013,6 +1048,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(silent_while_the_disk_is_full, setup_small,
 						teardown),
 		cmocka_unit_test_setup_teardown(a_refused_record_is_not_believed, setup, teardown),
+		cmocka_unit_test_setup_teardown(an_abandoned_address_is_nobodys, setup, teardown),
 		cmocka_unit_test_setup_teardown(frozen_and_thawed, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_policy_is_not_forgotten, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_late_reply_is_not_sent, setup, teardown),

@@ -236,6 +236,16 @@ static void adopt_active(struct lease *l, const struct lease *ours, const struct
 	l->flags |= LEASE_BY_PARTNER;
 }
 
+#define ABANDONED_SEC 86400 /* where the partner does not say for how long */
+
+/* Whoever uses the address is nobody's client; it rests for as long as who found out says. */
+static void adopt_abandoned(struct lease *l, const struct lease *theirs, wall_t now)
+{
+	end_lease(l, LEASE_ABANDONED);
+	l->expires = theirs->expires ? theirs->expires : sec_clamp(now.sec + ABANDONED_SEC);
+	l->key = (struct client_key){ { 0, 0 } };
+}
+
 static struct lease adopt(const struct lease *ours, const struct binding_update *u, wall_t now)
 {
 	const uint8_t wire_flags = LEASE_RESERVED | LEASE_BOOTP;
@@ -261,6 +271,9 @@ static struct lease adopt(const struct lease *ours, const struct binding_update 
 	case LEASE_RELEASED:
 	case LEASE_RESET: /* with our acknowledgement both hold it as FREE (§7.1.3) */
 		end_lease(&l, LEASE_FREE);
+		break;
+	case LEASE_ABANDONED:
+		adopt_abandoned(&l, theirs, now);
 		break;
 	default:
 		end_lease(&l, theirs->state);

@@ -68,6 +68,18 @@ static void answer_with_ours(struct fo_endpoint *e, const struct lease *ours)
 	fo_store(e, &d, NULL);
 }
 
+/* Who is to be stored: the stored client knows more (host name, relay agent) than the partner
+ * tells; an abandoned address is nobody's. NULL: as it is. */
+static const struct lease_client *holder(const struct lease *ours, const struct lease *then,
+					 const struct lease_client *told)
+{
+	static const struct lease_client nobody;
+
+	if (client_key_none(then->key))
+		return client_key_none(ours->key) ? NULL : &nobody;
+	return client_key_equal(ours->key, then->key) ? NULL : told;
+}
+
 static enum fo_reject receive_one(struct fo_endpoint *e, const struct fo_binding *b)
 {
 	const struct lease *row = pool_get(e->pool, b->addr);
@@ -91,8 +103,7 @@ static enum fo_reject receive_one(struct fo_endpoint *e, const struct fo_binding
 		answer_with_ours(e, &ours);
 	if (r)
 		return r;
-	/* the stored client knows more (host name, relay agent) than the partner tells */
-	fo_store(e, &then, u.has_client && !client_key_equal(ours.key, then.key) ? &client : NULL);
+	fo_store(e, &then, holder(&ours, &then, &client));
 	return FO_REJECT_NONE;
 }
 
