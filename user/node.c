@@ -308,6 +308,19 @@ static void serve_turn(struct node *n)
 	node_flush(n);
 }
 
+/* Our own clock goes on as it did, so that nothing ends by a step of the system's; but somebody
+ * should know (decision A20). */
+static void watch_clock(struct node *n)
+{
+	int64_t step = clock_wall_step_sec(), most = CLOCK_SLEW_MAX_US / 1000000;
+	bool stepped = step > most || step < -most;
+
+	if (stepped != n->clock_stepped)
+		log_event(LOG_L_WARNING, "clock-step", "seconds=%" PRId64 " in-force=%s", step,
+			  stepped ? "no" : "yes");
+	n->clock_stepped = stepped;
+}
+
 void node_turn_end(struct node *n)
 {
 	node_turn_begin(n);
@@ -321,6 +334,7 @@ void node_turn_end(struct node *n)
 	}
 	if (n->now.mono.us >= n->next_refresh.us) {
 		node_clients_refresh(n);
+		watch_clock(n);
 		node_watch_disk(n);
 		n->next_refresh = mono_add_us(n->now.mono, REFRESH_US);
 	}

@@ -232,6 +232,8 @@ static void add_server(const struct node *n, struct metrics *m)
 	add(m, "twinlease_replies_total", "replies sent", false, (double)c->replies);
 	add(m, "twinlease_leases_expired_total", "leases whose time was over", false,
 	    (double)c->expired);
+	add(m, "twinlease_clock_step_seconds", "clock of the system minus the one of leases", true,
+	    (double)clock_wall_step_sec());
 	add(m, "twinlease_outbox_full_total", "answers given up for lack of room", false,
 	    (double)c->outbox_full);
 	add(m, "twinlease_frozen_total", "times that the process stood still", false,

@@ -86,7 +86,8 @@ struct node {
 	bool store_failed; /* its environment is to be opened again */
 	uint64_t probe;	   /* batch that shows whether it can be written; 0 none */
 	uint64_t start_count;
-	int64_t newest; /* time in the store, UTC sec */
+	bool clock_stepped; /* the system's, away from ours */
+	int64_t newest;	    /* time in the store, UTC sec */
 	struct now started;
 
 	struct event *tick, *store_ev, *dhcp_ev[NODE_SOCKETS];

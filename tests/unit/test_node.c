@@ -1009,6 +1009,24 @@ static void every_interface_is_heard(void **state)
 	}
 }
 
+/* Somebody steps the clock of the system: leases go on by ours, and it is told (decision A20). */
+static void a_step_of_the_clock_ends_nothing(void **state)
+{
+	uint32_t before;
+
+	(void)state;
+	configure(NULL);
+	start();
+	put_lease(FIRST);
+	before = wall();
+	atomic_store(&wall_offset, 86400);
+	wait_until(node->clock_stepped);
+	assert_in_range(wall(), before, before + 10);
+	assert_int_equal(pool_get(node->pool, FIRST)->state, LEASE_ACTIVE);
+	atomic_store(&wall_offset, 0);
+	wait_until(!node->clock_stepped);
+}
+
 /* A clock that is behind what the store remembers: nobody is served until it is right again
  * (decision A20). */
 static void a_clock_that_is_behind(void **state)
@@ -1057,6 +1075,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(a_renewal_is_a_sign_of_the_partner, setup,
 						teardown),
 		cmocka_unit_test_setup_teardown(every_interface_is_heard, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_step_of_the_clock_ends_nothing, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_clock_that_is_behind, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_good_link_is_tried_again_at_once, setup,
 						teardown),
