@@ -12,6 +12,7 @@
 #include <string.h>
 #include <dirent.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -24,6 +25,7 @@
 #include "ctl/control.h"
 #include "sys/log.h"
 #include "twinctl/http.c"
+#include "twinctl/print.c"
 
 #define NET 0x0a090000u
 #define DESCRIPTORS 256 /* the server's limit */
@@ -144,7 +146,7 @@ static void fake_explain(void *ctx, const struct lease_client *c, uint32_t addr,
 static unsigned fake_metrics(void *ctx, struct ctl_metric ret[CTL_METRICS_MAX])
 {
 	(void)ctx;
-	ret[0] = (struct ctl_metric){ "twinlease_x_total", "reason", "a", "help", false, 4 };
+	ret[0] = (struct ctl_metric){ "twinlease_x_total", "reason", "a\"\\\n", "help", false, 4 };
 	ret[1] = (struct ctl_metric){ "most_in_one_turn", "", "", "help", true, most_in_one_turn };
 	return 2;
 }
@@ -209,6 +211,7 @@ static void serve(int ready)
 	struct ctl *ctl;
 	char err[256];
 
+	(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
 	(void)signal(SIGPIPE, SIG_IGN);
 	(void)setrlimit(RLIMIT_NOFILE, &(struct rlimit){ DESCRIPTORS, DESCRIPTORS });
 	snprintf(listen_at, sizeof(listen_at), "unix:%s", socket_path);
@@ -376,25 +379,150 @@ static void refusals_are_told(void **state)
 	assert_null(ask("/v1/explain?hardware-address=zz", NULL));
 }
 
-static void errors_have_codes(void **state)
+/* One request as it is, the answer's status and its error's code ("" none). @len is what the
+ * request claims of its body. */
+static int raw(const char *head, const char *body, size_t len, char code[64])
 {
+	static char all[50000];
 	struct twinctl t = ask_with();
-	FILE *f = request(&t, "/v1/leases?limit=0", NULL);
+	int fd = api_connect(&t), n;
+	FILE *f = fdopen(fd, "r");
+	const char *found = NULL;
 	struct head h;
 	char *text;
 	json_t *o;
 
-	(void)state;
 	assert_non_null(f);
+	n = snprintf(all, sizeof(all),
+		     "%s HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: %zu\r\n\r\n%s",
+		     head, len, body);
+	(void)!send(fd, all, (size_t)n, MSG_NOSIGNAL); /* a refusal may come before the end */
 	assert_true(read_head(f, &h));
-	assert_int_equal(h.status, 400);
 	text = read_body(f, &h);
 	o = json_loads(text, 0, NULL);
-	assert_string_equal(text_at(json_object_get(o, "error"), "code"), "bad-limit");
-	assert_string_equal(text_at(json_object_get(o, "error"), "subject"), "0");
+	(void)json_unpack(o, "{s:{s:s}}", "error", "code", &found);
+	snprintf(code, 64, "%s", found ? found : "");
 	json_decref(o);
 	free(text);
 	fclose(f);
+	return h.status;
+}
+
+static void errors_have_codes(void **state)
+{
+#define DOWN "POST /v1/relationships/cam%2Fpus/partner-down"
+	static const struct {
+		const char *head, *body;
+		int status;
+		const char *code;
+	} table[] = {
+		{ "GET /v1/status", "", 200, "" },
+		{ "GET /v1/status", "junk", 200, "" },
+		{ "GET /", "", 404, "no-such-path" },
+		{ "GET /v1/status/", "", 404, "no-such-path" },
+		{ "POST /v1/status", "", 405, "wrong-method" },
+		{ "PUT /v1/leases", "", 405, "wrong-method" },
+		{ "DELETE /v1/leases/10.9.0.10", "", 405, "wrong-method" },
+		{ "GET /v1/relationships/cam%2Fpus/partner-down", "", 405, "wrong-method" },
+		{ "GET /v1/status?x=1", "", 400, "unknown-parameter" },
+		{ "GET /v1/leases?stat=active", "", 400, "unknown-parameter" },
+		{ "GET /v1/leases?%zz", "", 400, "bad-request" },
+		{ "GET /v1/leases?limit=0", "", 400, "bad-limit" },
+		{ "GET /v1/leases?limit=1001", "", 400, "bad-limit" },
+		{ "GET /v1/leases?limit=5x", "", 400, "bad-limit" },
+		{ "GET /v1/leases?limit=", "", 400, "bad-limit" },
+		{ "GET /v1/leases?limit=99999999999999999999999", "", 400, "bad-limit" },
+		{ "GET /v1/leases?from=10.9", "", 400, "bad-address" },
+		{ "GET /v1/leases?state=bogus", "", 400, "bad-state" },
+		{ "GET /v1/leases?state=active", "", 200, "" },
+		{ "GET /v1/leases?held=maybe", "", 400, "bad-held" },
+		{ "GET /v1/leases?scope=floor%208", "", 404, "no-such-scope" },
+		{ "GET /v1/leases?scope=floor%209", "", 200, "" },
+		{ "GET /v1/leases?client-id=1", "", 400, "bad-client" },
+		{ "GET /v1/leases/10.9.0.99", "", 404, "no-such-lease" },
+		{ "GET /v1/leases/10.9.0.10%20", "", 400, "bad-address" },
+		{ "GET /v1/leases/%0a", "", 400, "bad-address" },
+		{ "GET /v1/relationships/cam%2Fpus%00x", "", 404, "no-such-path" },
+		{ "GET /v1/relationships/%ff%fe", "", 404, "no-such-path" },
+		{ "GET /v1/relationships/%22%1b", "", 404, "no-such-relationship" },
+		{ "GET /v1/filter/buckets?relationship=%ff", "", 404, "no-such-relationship" },
+		{ "GET /v1/explain", "", 400, "bad-client" },
+		{ "GET /v1/explain?hardware-address=+1:02", "", 400, "bad-client" },
+		{ "GET /v1/explain?hardware-address=0x01", "", 400, "bad-client" },
+		{ "GET /v1/explain?hardware-address=0:0:0:0:0:01", "", 400, "bad-client" },
+		{ "GET /v1/explain?hardware-address=02:00:00:00:00:01:", "", 400, "bad-client" },
+		{ "GET /v1/explain?hardware-address=0200.0000.0001", "", 200, "" },
+		{ "GET /v1/explain?client-id=01-02", "", 200, "" },
+		{ "GET /v1/explain?client-id=01&secs=-1", "", 400, "bad-secs" },
+		{ "GET /v1/explain?client-id=01&secs=65536", "", 400, "bad-secs" },
+		{ "GET /v1/events?since=abc", "", 400, "bad-since" },
+		{ "GET /v1/events?follow=yes", "", 400, "bad-follow" },
+		{ DOWN, "junk", 400, "bad-json" },
+		{ DOWN, "[]", 400, "bad-json" },
+		{ DOWN, "{}", 409, "refused" },
+		{ DOWN, "{\"bogus\":1}", 400, "unknown-key" },
+		{ DOWN, "{\"force\":\"yes\"}", 400, "bad-force" },
+		{ DOWN, "{\"since\":\"yesterday\"}", 400, "bad-time" },
+		{ DOWN, "{\"since\":\"2099-01-01T00:00:00Z\"}", 400, "bad-time" },
+		{ DOWN, "{\"since\":-5}", 400, "bad-time" },
+		{ DOWN, "{\"since\":true}", 400, "bad-time" },
+		{ "POST /v1/relationships/x/partner-down", "{}", 404, "no-such-relationship" },
+		{ "POST /v1/relationships/cam%2Fpus/pause", "{\"force\":true}", 400,
+		  "unknown-key" },
+	};
+	char code[64];
+
+	(void)state;
+	for (unsigned i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+		int status = raw(table[i].head, table[i].body, strlen(table[i].body), code);
+
+		if (status != table[i].status || strcmp(code, table[i].code))
+			fail_msg("%s %s: %d %s, should be %d %s", table[i].head, table[i].body,
+				 status, code, table[i].status, table[i].code);
+	}
+}
+
+static void large_requests(void **state)
+{
+	static char head[40000];
+	char code[64];
+
+	(void)state;
+	assert_int_equal(raw("POST /v1/relationships/x/pause", "", 100000, code), 413);
+	memset(head, 'a', sizeof(head) - 1);
+	memcpy(head, "GET /v1/leases/", 15);
+	assert_int_equal(raw(head, "", 0, code), 400);
+	head[1200] = 0;
+	assert_int_equal(raw(head, "", 0, code), 404);
+}
+
+static void pages_are_of_one_client(void **state)
+{
+	static const struct {
+		const char *query;
+		unsigned n;
+	} table[] = {
+		{ "", 3 },
+		{ "?held=true", 3 },
+		{ "?held=true&hardware-address=02:00:00:00:00:0b", 1 },
+		{ "?hardware-address=02:00:00:00:00:0b&client-id=01", 0 },
+		{ "?state=abandoned", 0 },
+		{ "?scope=10.9.0.0/24&state=active", 3 },
+	};
+	char path[100];
+
+	(void)state;
+	for (unsigned i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+		json_t *o;
+
+		snprintf(path, sizeof(path), "/v1/leases%s", table[i].query);
+		o = ask(path, NULL);
+		assert_non_null(o);
+		if (json_array_size(json_object_get(o, "leases")) != table[i].n)
+			fail_msg("%s: %zu leases, should be %u", path,
+				 json_array_size(json_object_get(o, "leases")), table[i].n);
+		json_decref(o);
+	}
 }
 
 static void buckets_and_explain(void **state)
@@ -409,7 +537,6 @@ static void buckets_and_explain(void **state)
 	json_decref(o);
 	o = ask("/v1/explain?hardware-address=02:00:00:00:00:0b&secs=3", NULL);
 	assert_non_null(o);
-	assert_int_equal(json_array_size(json_object_get(o, "leases")), 1);
 	d = json_array_get(json_object_get(o, "discover"), 0);
 	assert_int_equal(json_integer_value(json_object_get(d, "bucket")), 14);
 	assert_string_equal(text_at(d, "address"), "10.9.0.10");
@@ -444,9 +571,84 @@ static void metrics_are_exposed(void **state)
 	assert_true(read_head(f, &h));
 	text = read_body(f, &h);
 	assert_non_null(strstr(text, "# TYPE twinlease_x_total counter\n"
-				     "twinlease_x_total{reason=\"a\"} 4\n"));
+				     "twinlease_x_total{reason=\"a\\\"\\\\\\n\"} 4\n"));
 	free(text);
 	fclose(f);
+}
+
+/* --- what people read --------------------------------------------------------------------------
+ */
+
+static void nothing_drives_the_terminal(void **state)
+{
+	static const struct {
+		const char *text, *shown;
+	} table[] = {
+		{ "plain text", "plain text" },
+		{ "caf\xc3\xa9 \xe2\x82\xac \xf0\x9f\x98\x80",
+		  "caf\xc3\xa9 \xe2\x82\xac \xf0\x9f\x98\x80" },
+		{ "\033[31mred", "\\x1b[31mred" },
+		{ "a\nb\tc\x7f", "a\\x0ab\\x09c\\x7f" },
+		{ "\xc2\x9b"
+		  "31m",
+		  "\\xc2\\x9b31m" },
+		{ "\xff\xfe", "\\xff\\xfe" },
+		{ "\xe2\x82", "\\xe2\\x82" },
+	};
+	char buf[64], small[8];
+
+	(void)state;
+	for (unsigned i = 0; i < sizeof(table) / sizeof(table[0]); i++)
+		assert_string_equal(safe_text(table[i].text, buf, sizeof(buf)), table[i].shown);
+	assert_string_equal(safe_text("abcdefghij", small, sizeof(small)), "abc");
+}
+
+static void cells_are_cut_and_counted_in_characters(void **state)
+{
+	json_t *o = json_pack("{s:s, s:i, s:i, s:[s, s], s:n, s:{s:i}, s:s}", "name",
+			      "\xc3\xa9\xc3\xa9\xc3\xa9\xc3\xa9\xc3\xa9\xc3\xa9", "lease-time", 600,
+			      "total", 600, "ranges", "a", "b", "none", "addresses", "free", 7,
+			      "empty", "");
+	static const struct {
+		struct column c;
+		const char *text;
+		unsigned width;
+	} table[] = {
+		{ { "", "name", 0 }, "\xc3\xa9\xc3\xa9\xc3\xa9\xc3\xa9\xc3\xa9\xc3\xa9", 6 },
+		{ { "", "name", 6 }, "\xc3\xa9\xc3\xa9\xc3\xa9\xc3\xa9\xc3\xa9\xc3\xa9", 6 },
+		{ { "", "name", 5 }, "\xc3\xa9\xc3\xa9...", 5 },
+		{ { "", "lease-time", 0 }, "10m", 3 },
+		{ { "", "total", 0 }, "600", 3 },
+		{ { "", "ranges", 0 }, "a, b", 4 },
+		{ { "", "none", 0 }, "-", 1 },
+		{ { "", "absent", 0 }, "-", 1 },
+		{ { "", "empty", 0 }, "-", 1 },
+		{ { "", "addresses.free", 0 }, "7", 1 },
+	};
+	char buf[64];
+
+	(void)state;
+	for (unsigned i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+		assert_int_equal(cell_text(o, &table[i].c, buf, sizeof(buf)), table[i].width);
+		assert_string_equal(buf, table[i].text);
+	}
+	json_decref(o);
+}
+
+static void durations_as_in_the_configuration(void **state)
+{
+	static const struct {
+		long long sec;
+		const char *text;
+	} table[] = { { 0, "0s" },	{ 90, "90s" },	     { 600, "10m" }, { 3600, "1h" },
+		      { 691200, "8d" }, { 86401, "86401s" }, { 5400, "90m" } };
+	char buf[32];
+
+	(void)state;
+	for (unsigned i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+		duration_text(table[i].sec, buf, sizeof(buf));
+		assert_string_equal(buf, table[i].text);
+	}
 }
 
 /* --- who asks too much
@@ -547,9 +749,14 @@ int main(void)
 		cmocka_unit_test(leases_come_in_pages),
 		cmocka_unit_test(refusals_are_told),
 		cmocka_unit_test(errors_have_codes),
+		cmocka_unit_test(large_requests),
+		cmocka_unit_test(pages_are_of_one_client),
 		cmocka_unit_test(buckets_and_explain),
 		cmocka_unit_test(events_can_be_followed),
 		cmocka_unit_test(metrics_are_exposed),
+		cmocka_unit_test(nothing_drives_the_terminal),
+		cmocka_unit_test(cells_are_cut_and_counted_in_characters),
+		cmocka_unit_test(durations_as_in_the_configuration),
 		cmocka_unit_test(one_request_per_turn),
 		cmocka_unit_test(half_of_the_descriptors_stay_free),
 		cmocka_unit_test(clients_that_go_away),

@@ -9,6 +9,7 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <poll.h>
 #include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -20,6 +21,7 @@
 #include <unistd.h>
 
 #include <event2/buffer.h>
+#include <event2/bufferevent.h>
 #include <event2/event.h>
 #include <event2/listener.h>
 
@@ -87,8 +89,8 @@ void ctl_error(struct ctl_request *r, int status, const char *code, const char *
 	vsnprintf(message, sizeof(message), fmt, ap);
 	va_end(ap);
 	ctl_answer(r, status,
-		   json_pack("{s:{s:s, s:s, s:s?}}", "error", "code", code, "message", message,
-			     "subject", subject));
+		   json_pack("{s:{s:s, s:o, s:o}}", "error", "code", code, "message",
+			     json_clean(message), "subject", json_clean(subject)));
 }
 
 const char *ctl_query(const struct ctl_request *r, const char *key)
@@ -96,15 +98,44 @@ const char *ctl_query(const struct ctl_request *r, const char *key)
 	return evhttp_find_header(&r->query, key);
 }
 
-bool ctl_query_addr(struct ctl_request *r, const char *key, uint32_t *ret)
+bool ctl_query_number(struct ctl_request *r, const char *key, const char *code, uint64_t min,
+		      uint64_t max, uint64_t *ret)
 {
 	const char *text = ctl_query(r, key);
+	uint64_t v = 0;
+
+	if (!text)
+		return true;
+	for (const char *p = text; *p; p++) {
+		if (*p < '0' || *p > '9' || v > UINT64_MAX / 10 - 1)
+			goto wrong;
+		v = v * 10 + (uint64_t)(*p - '0');
+	}
+	if (*text && v >= min && v <= max) {
+		*ret = v;
+		return true;
+	}
+wrong:
+	ctl_error(r, 400, code, text, "%s: give a number from %llu to %llu", key,
+		  (unsigned long long)min, (unsigned long long)max);
+	return false;
+}
+
+bool ctl_parse_addr(const char *text, uint32_t *ret)
+{
 	struct in_addr a;
 
-	if (!text || inet_pton(AF_INET, text, &a) != 1)
+	if (inet_pton(AF_INET, text, &a) != 1)
 		return false;
 	*ret = ntohl(a.s_addr);
 	return true;
+}
+
+bool ctl_query_addr(struct ctl_request *r, const char *key, uint32_t *ret)
+{
+	const char *text = ctl_query(r, key);
+
+	return text && ctl_parse_addr(text, ret);
 }
 
 /* --- requests
@@ -116,13 +147,16 @@ static bool read_body(struct ctl_request *r)
 	size_t len = evbuffer_get_length(in);
 	json_error_t e;
 
-	if (!len)
+	if (!len || evhttp_request_get_command(r->http) != EVHTTP_REQ_POST)
 		return true;
 	r->body = json_loadb((const char *)evbuffer_pullup(in, -1), len, 0, &e);
 	if (json_is_object(r->body))
 		return true;
-	ctl_error(r, 400, "bad-json", NULL, "the body is no JSON object: %s (line %d, column %d)",
-		  r->body ? "another type" : e.text, r->body ? 1 : e.line, r->body ? 1 : e.column);
+	if (r->body)
+		ctl_error(r, 400, "bad-json", NULL, "the body is JSON, but no object");
+	else
+		ctl_error(r, 400, "bad-json", NULL, "the body is no JSON: %s (line %d, column %d)",
+			  e.text, e.line, e.column);
 	json_decref(r->body);
 	r->body = NULL;
 	return false;
@@ -172,10 +206,21 @@ static void on_request(struct evhttp_request *http, void *arg)
 	event_active(c->work, EV_TIMEOUT, 0);
 }
 
+/* Nothing is read from a connection whose request waits: a peer that left shows by this only. */
+static bool has_left(struct evhttp_connection *conn)
+{
+	struct pollfd p = {
+		.fd = bufferevent_getfd(evhttp_connection_get_bufferevent(conn)),
+	};
+
+	return poll(&p, 1, 0) == 1 && p.revents & (POLLHUP | POLLERR);
+}
+
 static void on_work(evutil_socket_t fd, short what, void *arg)
 {
 	struct ctl *c = arg;
 	struct waiting *w = TAILQ_FIRST(&c->queue);
+	struct evhttp_connection *conn;
 	struct evhttp_request *http;
 
 	(void)fd;
@@ -183,9 +228,13 @@ static void on_work(evutil_socket_t fd, short what, void *arg)
 	if (!w)
 		return;
 	http = w->http;
-	evhttp_connection_set_closecb(evhttp_request_get_connection(http), NULL, NULL);
+	conn = evhttp_request_get_connection(http);
+	evhttp_connection_set_closecb(conn, NULL, NULL);
 	forget(w);
-	answer(c, http);
+	if (has_left(conn))
+		evhttp_connection_free(conn);
+	else
+		answer(c, http);
 	if (!TAILQ_EMPTY(&c->queue))
 		event_active(c->work, EV_TIMEOUT, 0);
 	event_base_loopbreak(c->base); /* the turn ends; everybody else is heard before the next */
@@ -314,7 +363,9 @@ static int set_up(struct ctl *c, struct event_base *base)
 	evhttp_set_max_body_size(c->http, BODY_MAX);
 	evhttp_set_max_headers_size(c->http, HEADERS_MAX);
 	evhttp_set_timeout(c->http, IDLE_S);
-	evhttp_set_allowed_methods(c->http, EVHTTP_REQ_GET | EVHTTP_REQ_POST);
+	evhttp_set_allowed_methods(c->http, EVHTTP_REQ_GET | EVHTTP_REQ_POST | EVHTTP_REQ_PUT |
+						    EVHTTP_REQ_DELETE | EVHTTP_REQ_PATCH |
+						    EVHTTP_REQ_OPTIONS); /* answered with 405 */
 	evhttp_set_bevcb(c->http, on_accept, c);
 	evhttp_set_gencb(c->http, on_request, c);
 	return 0;

@@ -5,6 +5,7 @@
  */
 #include "ctl/http.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -40,8 +41,9 @@ static json_t *event_object(const struct log_record *e)
 	if (gmtime_r(&t, &tm))
 		n = strftime(at, sizeof(at), "%Y-%m-%dT%H:%M:%S", &tm);
 	snprintf(at + n, sizeof(at) - n, ".%06uZ", (unsigned)(e->wall_us % 1000000));
-	return json_pack("{s:I, s:s, s:s, s:s, s:s}", "seq", (json_int_t)e->seq, "time", at,
-			 "level", levels[e->level & 3], "event", e->what, "detail", e->detail);
+	return json_pack("{s:I, s:s, s:s, s:o, s:o}", "seq", (json_int_t)e->seq, "time", at,
+			 "level", levels[e->level & 3], "event", json_clean(e->what), "detail",
+			 json_clean(e->detail));
 }
 
 static unsigned add_events(struct evbuffer *out, uint64_t *seen)
@@ -171,11 +173,14 @@ static void list_events(struct ctl_request *r, uint64_t since)
 
 void ctl_events(struct ctl_request *r, struct ctl_followers *f)
 {
-	const char *since = ctl_query(r, "since");
 	const char *wanted = ctl_query(r, "follow");
-	uint64_t seq = since ? strtoull(since, NULL, 10) : 0;
+	uint64_t seq = 0;
 
-	if (wanted && !strcmp(wanted, "true"))
+	if (!ctl_query_number(r, "since", "bad-since", 0, UINT64_MAX / 16, &seq))
+		return;
+	if (wanted && strcmp(wanted, "true") && strcmp(wanted, "false"))
+		ctl_error(r, 400, "bad-follow", wanted, "follow: give true or false");
+	else if (wanted && !strcmp(wanted, "true"))
 		follow(r, f, seq);
 	else
 		list_events(r, seq);

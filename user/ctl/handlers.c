@@ -12,8 +12,16 @@
 
 #include <event2/buffer.h>
 
-#define PAGE_DEFAULT 1000
-#define PAGE_MAX 10000
+/* Is @word one of the words in @words, which have one space between them? */
+static bool is_word(const char *words, const char *word)
+{
+	size_t len = strlen(word);
+
+	for (const char *p = words; len && (p = strstr(p, word)); p++)
+		if ((p == words || p[-1] == ' ') && (!p[len] || p[len] == ' '))
+			return true;
+	return false;
+}
 
 static void get_status(struct ctl_request *r)
 {
@@ -70,37 +78,60 @@ static void show_relation(struct ctl_request *r)
 		ctl_answer(r, 200, ctl_relation_object(r->ops, (unsigned)i));
 }
 
+/* Only these keys, words in @known, may stand in the body. */
+static bool body_has_only(struct ctl_request *r, const char *known)
+{
+	const char *key;
+	json_t *v;
+
+	json_object_foreach(r->body, key, v)
+	{
+		if (is_word(known, key))
+			continue;
+		ctl_error(r, 400, "unknown-key", key, "the body has the key \"%s\": known %s%s",
+			  key, *known ? "are " : "is none", known);
+		return false;
+	}
+	return true;
+}
+
+static bool bad_time(struct ctl_request *r, const char *why)
+{
+	ctl_error(r, 400, "bad-time", NULL, "since: %s", why);
+	return false;
+}
+
 /* "since" of a wish: RFC 3339 in UTC, or seconds. */
 static bool read_since(struct ctl_request *r, uint32_t *ret)
 {
 	const json_t *v = json_object_get(r->body, "since");
 	struct tm tm = { 0 };
 	const char *end;
+	int64_t sec;
 
 	*ret = 0;
 	if (!v || json_is_null(v))
 		return true;
-	if (json_is_integer(v)) {
-		*ret = sec_clamp(json_integer_value(v));
-		return true;
-	}
 	end = json_is_string(v) ? strptime(json_string_value(v), "%Y-%m-%dT%H:%M:%SZ", &tm) : NULL;
-	if (!end || *end) {
-		ctl_error(r, 400, "bad-time", NULL,
-			  "since: give a time in UTC as 2026-01-31T23:59:59Z");
-		return false;
-	}
-	*ret = sec_clamp(timegm(&tm));
+	if (json_is_integer(v))
+		sec = json_integer_value(v);
+	else if (end && !*end)
+		sec = timegm(&tm);
+	else
+		return bad_time(r, "give a time in UTC as 2026-01-31T23:59:59Z");
+	if (sec <= 0 || sec > r->ops->now(r->ops->ctx).wall.sec)
+		return bad_time(r, "give a time in the past");
+	*ret = sec_clamp(sec);
 	return true;
 }
 
-static void operate(struct ctl_request *r, enum fo_event ev)
+static void operate(struct ctl_request *r, enum fo_event ev, const char *keys)
 {
 	int i = find_relation(r, r->name);
 	const char *refused;
 	uint32_t since;
 
-	if (i < 0 || !read_since(r, &since))
+	if (i < 0 || !body_has_only(r, keys) || !read_since(r, &since))
 		return;
 	refused = r->ops->operate(r->ops->ctx, (unsigned)i, ev, since);
 	if (refused)
@@ -111,152 +142,29 @@ static void operate(struct ctl_request *r, enum fo_event ev)
 
 static void partner_down(struct ctl_request *r)
 {
-	bool force = json_is_true(json_object_get(r->body, "force"));
+	const json_t *force = json_object_get(r->body, "force");
 
-	operate(r, force ? FO_EV_OP_FORCE_PARTNER_DOWN : FO_EV_OP_PARTNER_DOWN);
+	if (force && !json_is_boolean(force))
+		ctl_error(r, 400, "bad-force", NULL, "force: give true or false");
+	else
+		operate(r,
+			json_is_true(force) ? FO_EV_OP_FORCE_PARTNER_DOWN : FO_EV_OP_PARTNER_DOWN,
+			"force since");
 }
 
 static void shut_down(struct ctl_request *r)
 {
-	operate(r, FO_EV_OP_SHUTDOWN);
+	operate(r, FO_EV_OP_SHUTDOWN, "");
 }
 
 static void pause_relation(struct ctl_request *r)
 {
-	operate(r, FO_EV_OP_PAUSE);
+	operate(r, FO_EV_OP_PAUSE, "");
 }
 
 static void resume(struct ctl_request *r)
 {
-	operate(r, FO_EV_OP_RESUME);
-}
-
-/* --- scopes and leases
- * --------------------------------------------------------------------------------- */
-
-static const struct scope *scope_by_name(struct ctl_request *r, const char *name)
-{
-	const struct scope_table *t = &r->ops->conf(r->ops->ctx)->scopes;
-	char ip[16], text[20];
-
-	for (uint32_t i = 0; i < t->n_scopes; i++) {
-		const struct scope *s = &t->scopes[i];
-
-		ctl_addr_text(s->subnet, ip);
-		snprintf(text, sizeof(text), "%s/%u", ip, s->prefix);
-		if (!strcmp(name, ip) || !strcmp(name, text) || (s->name && !strcmp(name, s->name)))
-			return s;
-	}
-	ctl_error(r, 404, "no-such-scope", name,
-		  "there is no scope \"%s\": see 'twinctl scope list'", name);
-	return NULL;
-}
-
-static void list_scopes(struct ctl_request *r)
-{
-	const struct scope_table *t = &r->ops->conf(r->ops->ctx)->scopes;
-	json_t *list = json_array();
-
-	for (uint32_t i = 0; i < t->n_scopes; i++)
-		json_array_append_new(list, ctl_scope_object(r->ops, &t->scopes[i]));
-	ctl_answer(r, 200, json_pack("{s:o}", "scopes", list));
-}
-
-static void show_scope(struct ctl_request *r)
-{
-	const struct scope *s = scope_by_name(r, r->name);
-
-	if (s)
-		ctl_answer(r, 200, ctl_scope_object(r->ops, s));
-}
-
-/* The durable lease with the client that holds it; false: not on disk (yet). */
-static bool read_lease(const struct ctl_ops *ops, uint32_t addr, struct lease *l,
-		       struct lease_client *c)
-{
-	return ops->lease(ops->ctx, addr, l, c) == 0;
-}
-
-struct page {
-	const struct scope *scope; /* NULL: all */
-	const char *state;	   /* NULL: all */
-	uint32_t from, limit;
-};
-
-static uint32_t add_leases(const struct ctl_ops *ops, const struct page *p, json_t *list)
-{
-	const struct pool *pool = ops->pool(ops->ctx);
-	const struct lease *row;
-	uint32_t at = p->from;
-	struct lease_client c;
-	struct lease l;
-
-	while (pool && (row = pool_next(pool, at))) {
-		uint32_t addr = row->addr;
-
-		if (json_array_size(list) >= p->limit)
-			return addr;
-		if ((!p->scope || pool_scope(pool, addr) == p->scope) &&
-		    read_lease(ops, addr, &l, &c) &&
-		    (!p->state || !strcmp(p->state, lease_state_name(l.state))))
-			json_array_append_new(list, ctl_lease_object(ops, &l, &c));
-		if (addr == UINT32_MAX)
-			break;
-		at = addr + 1;
-	}
-	return 0;
-}
-
-static void list_leases(struct ctl_request *r)
-{
-	const char *scope = ctl_query(r, "scope"), *limit = ctl_query(r, "limit");
-	struct page p = { .state = ctl_query(r, "state"), .limit = PAGE_DEFAULT };
-	json_t *list;
-	uint32_t next;
-
-	if (limit)
-		p.limit = (uint32_t)strtoul(limit, NULL, 10);
-	if (!p.limit || p.limit > PAGE_MAX) {
-		ctl_error(r, 400, "bad-limit", limit, "limit: give a number from 1 to %u",
-			  PAGE_MAX);
-		return;
-	}
-	if (ctl_query(r, "from") && !ctl_query_addr(r, "from", &p.from)) {
-		ctl_error(r, 400, "bad-address", ctl_query(r, "from"),
-			  "from: give an IPv4 address");
-		return;
-	}
-	if (scope && !(p.scope = scope_by_name(r, scope)))
-		return;
-	list = json_array();
-	next = add_leases(r->ops, &p, list);
-	ctl_answer(r, 200, json_pack("{s:o, s:o}", "leases", list, "next", json_addr(next)));
-}
-
-static bool parse_addr(const char *text, uint32_t *ret)
-{
-	unsigned a, b, c, d;
-	char tail;
-
-	if (sscanf(text, "%3u.%3u.%3u.%3u%c", &a, &b, &c, &d, &tail) != 4 || a > 255 || b > 255 ||
-	    c > 255 || d > 255)
-		return false;
-	*ret = a << 24 | b << 16 | c << 8 | d;
-	return true;
-}
-
-static void show_lease(struct ctl_request *r)
-{
-	struct lease_client c;
-	struct lease l;
-	uint32_t addr;
-
-	if (!parse_addr(r->name, &addr))
-		ctl_error(r, 400, "bad-address", r->name, "\"%s\" is no IPv4 address", r->name);
-	else if (!read_lease(r->ops, addr, &l, &c))
-		ctl_error(r, 404, "no-such-lease", r->name, "%s was never leased", r->name);
-	else
-		ctl_answer(r, 200, ctl_lease_object(r->ops, &l, &c));
+	operate(r, FO_EV_OP_RESUME, "");
 }
 
 /* --- filter
@@ -321,91 +229,27 @@ static void show_buckets(struct ctl_request *r)
 			     list));
 }
 
-/* --- explain, events, metrics
- * ---------------------------------------------------------------------------- */
-
-static size_t parse_hex(const char *text, uint8_t *out, size_t max)
-{
-	size_t n = 0;
-
-	while (*text && n < max) {
-		unsigned v;
-
-		if (*text == ':' || *text == '-') {
-			text++;
-			continue;
-		}
-		if (sscanf(text, "%2x", &v) != 1 || !text[1])
-			return 0;
-		out[n++] = (uint8_t)v;
-		text += 2;
-	}
-	return *text ? 0 : n;
-}
-
-static bool read_client(struct ctl_request *r, struct lease_client *c)
-{
-	const char *hw = ctl_query(r, "hardware-address"), *id = ctl_query(r, "client-id");
-
-	memset(c, 0, sizeof(*c));
-	c->htype = 1;
-	if (hw)
-		c->hlen = (uint8_t)parse_hex(hw, c->chaddr, sizeof(c->chaddr));
-	if (id)
-		c->id_len = (uint8_t)parse_hex(id, c->id, sizeof(c->id));
-	if ((hw && !c->hlen) || (id && !c->id_len) || (!hw && !id)) {
-		ctl_error(r, 400, "bad-client", hw ? hw : id,
-			  "give hardware-address=02:00:00:00:00:01 or client-id= in hexadecimal");
-		return false;
-	}
-	return true;
-}
-
-static json_t *client_leases(const struct ctl_ops *ops, const struct lease_client *c)
-{
-	const struct pool *pool = ops->pool(ops->ctx);
-	json_t *list = json_array();
-	const struct lease *row;
-	struct lease_client held;
-	struct lease l;
-
-	for (uint32_t at = 0; pool && (row = pool_next(pool, at)); at = l.addr + 1) {
-		l = *row;
-		if (read_lease(ops, l.addr, &l, &held) &&
-		    ((c->id_len && held.id_len == c->id_len &&
-		      !memcmp(held.id, c->id, c->id_len)) ||
-		     (c->hlen && held.hlen == c->hlen && !memcmp(held.chaddr, c->chaddr, c->hlen))))
-			json_array_append_new(list, ctl_lease_object(ops, &l, &held));
-	}
-	return list;
-}
-
-static void explain(struct ctl_request *r)
-{
-	const struct scope_table *t = &r->ops->conf(r->ops->ctx)->scopes;
-	const char *scope = ctl_query(r, "scope"), *secs = ctl_query(r, "secs");
-	const struct scope *only = NULL;
-	struct server_decision d;
-	struct lease_client c;
-	json_t *list;
-
-	if (!read_client(r, &c) || (scope && !(only = scope_by_name(r, scope))))
-		return;
-	list = json_array();
-	for (uint32_t i = 0; i < t->n_scopes; i++) {
-		if (only && only != &t->scopes[i])
-			continue;
-		r->ops->explain(r->ops->ctx, &c, t->scopes[i].subnet + 1,
-				secs ? (uint16_t)strtoul(secs, NULL, 10) : 0, &d);
-		json_array_append_new(list, ctl_decision_object(r->ops, &d));
-	}
-	ctl_answer(r, 200,
-		   json_pack("{s:o, s:o}", "leases", client_leases(r->ops, &c), "discover", list));
-}
+/* --- events, metrics ----------------------------------------------------------------------- */
 
 static void get_events(struct ctl_request *r)
 {
 	ctl_events(r, ctl_get_followers(r->ctl));
+}
+
+#define LABEL_MAX 300
+
+/* A label's value may hold anything; three characters are written as two. */
+static const char *label_text(const char *s, char buf[LABEL_MAX])
+{
+	size_t n = 0;
+
+	for (; *s && n < LABEL_MAX - 2; s++) {
+		if (*s == '\\' || *s == '"' || *s == '\n')
+			buf[n++] = '\\';
+		buf[n++] = *s == '\n' ? 'n' : *s;
+	}
+	buf[n] = 0;
+	return buf;
 }
 
 static void get_metrics(struct ctl_request *r)
@@ -414,6 +258,7 @@ static void get_metrics(struct ctl_request *r)
 	unsigned n = r->ops->metrics(r->ops->ctx, m);
 	struct evbuffer *out = evbuffer_new();
 	const char *last = "";
+	char label[LABEL_MAX];
 
 	for (unsigned i = 0; out && i < n; i++) {
 		if (strcmp(last, m[i].name))
@@ -422,7 +267,7 @@ static void get_metrics(struct ctl_request *r)
 		last = m[i].name;
 		if (m[i].label[0])
 			evbuffer_add_printf(out, "%s{%s=\"%s\"} %.17g\n", m[i].name, m[i].key,
-					    m[i].label, m[i].value);
+					    label_text(m[i].label, label), m[i].value);
 		else
 			evbuffer_add_printf(out, "%s %.17g\n", m[i].name, m[i].value);
 	}
@@ -440,31 +285,54 @@ static const struct route {
 	enum evhttp_cmd_type method;
 	const char *path; /* '*' stands for one element, kept in ctl_request.name */
 	void (*handle)(struct ctl_request *r);
+	const char *query; /* the keys that it knows */
 } routes[] = {
-	{ EVHTTP_REQ_GET, "/v1/status", get_status },
-	{ EVHTTP_REQ_GET, "/v1/relationships", list_relations },
-	{ EVHTTP_REQ_GET, "/v1/relationships/*", show_relation },
-	{ EVHTTP_REQ_POST, "/v1/relationships/*/partner-down", partner_down },
-	{ EVHTTP_REQ_POST, "/v1/relationships/*/shutdown", shut_down },
-	{ EVHTTP_REQ_POST, "/v1/relationships/*/pause", pause_relation },
-	{ EVHTTP_REQ_POST, "/v1/relationships/*/resume", resume },
-	{ EVHTTP_REQ_GET, "/v1/scopes", list_scopes },
-	{ EVHTTP_REQ_GET, "/v1/scopes/*", show_scope },
-	{ EVHTTP_REQ_GET, "/v1/leases", list_leases },
-	{ EVHTTP_REQ_GET, "/v1/leases/*", show_lease },
-	{ EVHTTP_REQ_GET, "/v1/filter", show_filter },
-	{ EVHTTP_REQ_GET, "/v1/filter/buckets", show_buckets },
-	{ EVHTTP_REQ_GET, "/v1/explain", explain },
-	{ EVHTTP_REQ_GET, "/v1/events", get_events },
-	{ EVHTTP_REQ_GET, "/metrics", get_metrics },
+	{ EVHTTP_REQ_GET, "/v1/status", get_status, "" },
+	{ EVHTTP_REQ_GET, "/v1/relationships", list_relations, "" },
+	{ EVHTTP_REQ_GET, "/v1/relationships/*", show_relation, "" },
+	{ EVHTTP_REQ_POST, "/v1/relationships/*/partner-down", partner_down, "" },
+	{ EVHTTP_REQ_POST, "/v1/relationships/*/shutdown", shut_down, "" },
+	{ EVHTTP_REQ_POST, "/v1/relationships/*/pause", pause_relation, "" },
+	{ EVHTTP_REQ_POST, "/v1/relationships/*/resume", resume, "" },
+	{ EVHTTP_REQ_GET, "/v1/scopes", ctl_list_scopes, "" },
+	{ EVHTTP_REQ_GET, "/v1/scopes/*", ctl_show_scope, "" },
+	{ EVHTTP_REQ_GET, "/v1/leases", ctl_list_leases,
+	  "scope state held hardware-address client-id from limit" },
+	{ EVHTTP_REQ_GET, "/v1/leases/*", ctl_show_lease, "" },
+	{ EVHTTP_REQ_GET, "/v1/filter", show_filter, "" },
+	{ EVHTTP_REQ_GET, "/v1/filter/buckets", show_buckets, "relationship" },
+	{ EVHTTP_REQ_GET, "/v1/explain", ctl_explain, "hardware-address client-id scope secs" },
+	{ EVHTTP_REQ_GET, "/v1/events", get_events, "follow since" },
+	{ EVHTTP_REQ_GET, "/metrics", get_metrics, "" },
 };
+
+static bool is_utf8(const char *s)
+{
+	json_t *o = json_string(s);
+
+	json_decref(o);
+	return o;
+}
+
+/* One element of a path as text. False: too long, or no text. */
+static bool decode(const char *element, char *name, size_t size)
+{
+	size_t len = 0;
+	char *text = evhttp_uridecode(element, 0, &len);
+	bool good = text && len < size && strlen(text) == len && is_utf8(text);
+
+	if (good)
+		memcpy(name, text, len + 1);
+	free(text);
+	return good;
+}
 
 /* Does @path fit the pattern? The element under '*' is decoded into @name. */
 static bool path_fits(const char *pattern, const char *path, char *name, size_t size)
 {
 	const char *star = strchr(pattern, '*');
 	size_t before = star ? (size_t)(star - pattern) : 0, len;
-	char element[900], *decoded;
+	char element[900];
 
 	if (!star)
 		return !strcmp(pattern, path);
@@ -475,28 +343,44 @@ static bool path_fits(const char *pattern, const char *path, char *name, size_t 
 		return false;
 	memcpy(element, path + before, len);
 	element[len] = 0;
-	decoded = evhttp_uridecode(element, 0, NULL);
-	snprintf(name, size, "%s", decoded ? decoded : "");
-	free(decoded);
+	return decode(element, name, size);
+}
+
+/* A key that is not known was meant to do something: nothing is better than half of it. */
+static bool query_has_only(struct ctl_request *r, const struct route *route)
+{
+	const struct evkeyval *v;
+
+	TAILQ_FOREACH(v, &r->query, next)
+	{
+		if (is_word(route->query, v->key))
+			continue;
+		ctl_error(r, 400, "unknown-parameter", v->key,
+			  "%s has no parameter \"%s\": known %s%s", route->path, v->key,
+			  *route->query ? "are " : "is none", route->query);
+		return false;
+	}
 	return true;
+}
+
+static void wrong_method(struct ctl_request *r, const char *path, const struct route *route)
+{
+	const char *allow = route->method == EVHTTP_REQ_GET ? "GET" : "POST";
+
+	evhttp_add_header(evhttp_request_get_output_headers(r->http), "Allow", allow);
+	ctl_error(r, 405, "wrong-method", path, "%s takes %s only", path, allow);
 }
 
 void ctl_dispatch(struct ctl_request *r, const char *path)
 {
-	enum evhttp_cmd_type method = evhttp_request_get_command(r->http);
-	bool known = false;
-
 	for (unsigned i = 0; i < sizeof(routes) / sizeof(routes[0]); i++) {
 		if (!path_fits(routes[i].path, path, r->name, sizeof(r->name)))
 			continue;
-		if (routes[i].method == method) {
+		if (routes[i].method != evhttp_request_get_command(r->http))
+			wrong_method(r, path, &routes[i]);
+		else if (query_has_only(r, &routes[i]))
 			routes[i].handle(r);
-			return;
-		}
-		known = true;
+		return;
 	}
-	if (known)
-		ctl_error(r, 405, "wrong-method", path, "%s does not take this method", path);
-	else
-		ctl_error(r, 404, "no-such-path", path, "the API has no %s", path);
+	ctl_error(r, 404, "no-such-path", path, "the API has no %s", path);
 }

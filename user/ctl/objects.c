@@ -46,6 +46,20 @@ json_t *json_hex(const uint8_t *p, size_t len)
 	return json_string(buf);
 }
 
+json_t *json_clean(const char *s)
+{
+	json_t *o = s ? json_string(s) : json_null();
+	char buf[1024];
+	size_t n = 0;
+
+	if (o)
+		return o;
+	for (; s[n] && n < sizeof(buf) - 1; n++)
+		buf[n] = (unsigned char)s[n] < 0x80 ? s[n] : '?';
+	buf[n] = 0;
+	return json_string(buf);
+}
+
 /* Text from outside: as it is where it is UTF-8, else in hex. */
 static json_t *json_text(const uint8_t *p, size_t len)
 {

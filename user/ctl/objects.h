@@ -9,6 +9,7 @@
 json_t *json_time(uint32_t sec); /* RFC 3339, UTC; null for 0 */
 json_t *json_addr(uint32_t addr);
 json_t *json_hex(const uint8_t *p, size_t len); /* "01:02:..", null when empty */
+json_t *json_clean(const char *s); /* "?" for octets that are no UTF-8; null for NULL */
 const char *ctl_addr_text(uint32_t addr, char buf[16]);
 
 json_t *ctl_relation_object(const struct ctl_ops *ops, unsigned i);

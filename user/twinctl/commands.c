@@ -1,5 +1,5 @@
 /*
- * The commands that ask the API: status, relationship, scope, lease, explain, events.
+ * The commands that ask the API: status, relationship, scope, lease, events.
  */
 #include "twinctl/twinctl.h"
 
@@ -41,31 +41,41 @@ static int list(const struct twinctl *t, json_t *o, const char *key, const struc
 }
 
 static const struct column relation_cols[] = {
-	{ "NAME", "name" },	 { "ROLE", "role" },	     { "MODE", "mode" },
-	{ "STATE", "state" },	 { "SINCE", "state-since" }, { "PARTNER", "partner-state" },
-	{ "LINK", "connected" }, { "SHARE", "local-share" }, { "PENDING", "pending-updates" },
+	{ "NAME", "name", 32 },
+	{ "ROLE", "role", 0 },
+	{ "MODE", "mode", 0 },
+	{ "STATE", "state", 0 },
+	{ "SINCE", "state-since", 0 },
+	{ "PARTNER", "partner-state", 0 },
+	{ "LINK", "connected", 0 },
+	{ "SHARE", "local-share", 0 },
+	{ "PENDING", "pending-updates", 0 },
 };
 
 int cmd_status(const struct twinctl *t, int argc, char **argv)
 {
-	json_t *o = api_call(t, "/v1/status", NULL);
 	char buf[256];
+	json_t *o;
 
 	(void)argv;
 	if (argc)
 		return usage("status");
+	o = api_call(t, "/v1/status", NULL);
 	if (!o || t->json)
 		return show(t, o);
-	printf("%s  twinlease %s  since %s\n", value_text(o, "server", buf, sizeof(buf)),
-	       json_string_value(json_object_get(o, "version")),
-	       json_string_value(json_object_get(o, "started")));
+	printf("%s", value_text(o, "server", buf, sizeof(buf)));
+	printf("  twinlease %s", value_text(o, "version", buf, sizeof(buf)));
+	printf("  since %s\n", value_text(o, "started", buf, sizeof(buf)));
 	printf("serving %s", value_text(o, "serving", buf, sizeof(buf)));
 	if (!json_is_true(json_object_get(o, "serving")))
-		printf(": %s", json_string_value(json_object_get(o, "why-not")));
+		printf(": %s", value_text(o, "why-not", buf, sizeof(buf)));
 	printf("; filter %s", value_text(o, "filter", buf, sizeof(buf)));
 	printf("; %s active leases", value_text(o, "leases-active", buf, sizeof(buf)));
 	printf(" in %s scopes\n\n", value_text(o, "scopes", buf, sizeof(buf)));
-	print_table(json_object_get(o, "relationships"), relation_cols, N(relation_cols));
+	if (json_array_size(json_object_get(o, "relationships")))
+		print_table(json_object_get(o, "relationships"), relation_cols, N(relation_cols));
+	else
+		printf("no relationship: this server serves alone\n");
 	json_decref(o);
 	return EXIT_DONE;
 }
@@ -127,21 +137,24 @@ int cmd_relationship(const struct twinctl *t, int argc, char **argv)
  */
 
 static const struct column scope_cols[] = {
-	{ "SUBNET", "subnet" },		{ "NAME", "name" },	{ "RELATIONSHIP", "relationship" },
-	{ "LEASE-TIME", "lease-time" }, { "RANGES", "ranges" },
+	{ "SUBNET", "subnet", 0 },
+	{ "NAME", "name", 32 },
+	{ "RELATIONSHIP", "relationship", 32 },
+	{ "LEASE-TIME", "lease-time", 0 },
+	{ "RANGES", "ranges", 80 },
 };
 
 static const struct column stats_cols[] = {
-	{ "SUBNET", "subnet" },
-	{ "TOTAL", "addresses.total" },
-	{ "FREE", "addresses.free" },
-	{ "BACKUP", "addresses.backup" },
-	{ "ACTIVE", "addresses.active" },
-	{ "EXPIRED", "addresses.expired" },
-	{ "RELEASED", "addresses.released" },
-	{ "ABANDONED", "addresses.abandoned" },
-	{ "RESERVED", "addresses.reserved" },
-	{ "OFFERED", "addresses.offered" },
+	{ "SUBNET", "subnet", 0 },
+	{ "TOTAL", "addresses.total", 0 },
+	{ "FREE", "addresses.free", 0 },
+	{ "BACKUP", "addresses.backup", 0 },
+	{ "ACTIVE", "addresses.active", 0 },
+	{ "EXPIRED", "addresses.expired", 0 },
+	{ "RELEASED", "addresses.released", 0 },
+	{ "ABANDONED", "addresses.abandoned", 0 },
+	{ "RESERVED", "addresses.reserved", 0 },
+	{ "OFFERED", "addresses.offered", 0 },
 };
 
 int cmd_scope(const struct twinctl *t, int argc, char **argv)
@@ -162,26 +175,26 @@ int cmd_scope(const struct twinctl *t, int argc, char **argv)
 	return usage("scope list | stats | show SUBNET");
 }
 
-static const struct column lease_cols[] = {
-	{ "ADDRESS", "address" },
-	{ "STATE", "state" },
-	{ "HARDWARE", "hardware-address" },
-	{ "CLIENT-ID", "client-id" },
-	{ "HOST-NAME", "host-name" },
-	{ "ENDS", "ends" },
-	{ "BY", "last-server" },
+const struct column lease_cols[] = {
+	{ "ADDRESS", "address", 0 },
+	{ "STATE", "state", 0 },
+	{ "HARDWARE", "hardware-address", 23 },
+	{ "CLIENT-ID", "client-id", 29 },
+	{ "HOST-NAME", "host-name", 24 },
+	{ "ENDS", "ends", 0 },
+	{ "BY", "last-server", 0 },
 };
+const unsigned n_lease_cols = N(lease_cols);
 
-/* All pages of /v1/leases as one array. */
-static json_t *all_leases(const struct twinctl *t, const char *query)
+json_t *all_leases(const struct twinctl *t, const char *query)
 {
 	json_t *all = json_array();
-	char path[1400], from[32] = "";
+	char path[2400], from[32] = "";
 
 	for (;;) {
 		json_t *page, *next;
 
-		snprintf(path, sizeof(path), "/v1/leases?limit=5000%s%s%s%s", *from ? "&from=" : "",
+		snprintf(path, sizeof(path), "/v1/leases?limit=1000%s%s%s%s", *from ? "&from=" : "",
 			 from, *query ? "&" : "", query);
 		page = api_call(t, path, NULL);
 		if (!page) {
@@ -198,18 +211,33 @@ static json_t *all_leases(const struct twinctl *t, const char *query)
 	}
 }
 
+#define LIST_HELP "lease list [--scope SUBNET] [--state STATE | --all]"
+
+/* People see what somebody holds or once held; programs, and --all, see every record. */
 static int lease_list(const struct twinctl *t, int argc, char **argv)
 {
-	char query[1200] = "", escaped[1000];
+	char query[2200] = "", escaped[1000];
+	bool held = !t->json;
 	json_t *all;
 
-	for (int i = 0; i < argc; i += 2) {
-		if (i + 1 >= argc || (strcmp(argv[i], "--scope") && strcmp(argv[i], "--state")))
-			return usage("lease list [--scope SUBNET] [--state STATE]");
+	for (int i = 0; i < argc; i++) {
+		bool state = !strcmp(argv[i], "--state");
+
+		held = held && !state;
+		if (!strcmp(argv[i], "--all")) {
+			held = false;
+			continue;
+		}
+		if (i + 1 >= argc || (strcmp(argv[i], "--scope") && !state) ||
+		    strlen(query) > sizeof(query) / 2)
+			return usage(LIST_HELP);
 		snprintf(query + strlen(query), sizeof(query) - strlen(query), "%s%s=%s",
 			 *query ? "&" : "", argv[i] + 2,
 			 api_escape(argv[i + 1], escaped, sizeof(escaped)));
+		i++;
 	}
+	if (held)
+		strcat(query, *query ? "&held=true" : "held=true");
 	all = all_leases(t, query);
 	return all ? list(t, json_pack("{s:o}", "leases", all), "leases", lease_cols, N(lease_cols))
 		   : EXIT_FAILED;
@@ -226,54 +254,7 @@ int cmd_lease(const struct twinctl *t, int argc, char **argv)
 			 api_escape(argv[1], escaped, sizeof(escaped)));
 		return show(t, api_call(t, path, NULL));
 	}
-	return usage("lease list [--scope SUBNET] [--state STATE] | show ADDRESS");
-}
-
-/* --- explain ------------------------------------------------------------------------------------
- */
-
-static void print_explanation(const json_t *o)
-{
-	static const struct column cols[] = {
-		{ "SCOPE", "scope" },	  { "BUCKET", "bucket" },    { "ANSWER", "answer" },
-		{ "ADDRESS", "address" }, { "LEASE", "lease-time" }, { "LIMITED-BY", "limited-by" },
-		{ "REASON", "reason" },	  { "MEANS", "means" },
-	};
-
-	if (json_array_size(json_object_get(o, "leases"))) {
-		printf("leases of this client:\n");
-		print_table(json_object_get(o, "leases"), lease_cols, N(lease_cols));
-		putchar('\n');
-	} else {
-		printf("this client holds no lease and held none\n\n");
-	}
-	printf("a DISCOVER of this client would meet, right now:\n");
-	print_table(json_object_get(o, "discover"), cols, N(cols));
-}
-
-int cmd_explain(const struct twinctl *t, int argc, char **argv)
-{
-	static const char help[] =
-		"explain HARDWARE-ADDRESS [--client-id HEX] [--scope SUBNET] [--secs N]";
-	char path[2600] = "/v1/explain?hardware-address=", escaped[800];
-	json_t *o;
-
-	if (argc < 1 || argv[0][0] == '-')
-		return usage(help);
-	strcat(path, api_escape(argv[0], escaped, sizeof(escaped)));
-	for (int i = 1; i < argc; i += 2) {
-		if (i + 1 >= argc || (strcmp(argv[i], "--client-id") &&
-				      strcmp(argv[i], "--scope") && strcmp(argv[i], "--secs")))
-			return usage(help);
-		snprintf(path + strlen(path), sizeof(path) - strlen(path), "&%s=%s", argv[i] + 2,
-			 api_escape(argv[i + 1], escaped, sizeof(escaped)));
-	}
-	o = api_call(t, path, NULL);
-	if (!o || t->json)
-		return show(t, o);
-	print_explanation(o);
-	json_decref(o);
-	return EXIT_DONE;
+	return usage(LIST_HELP " | show ADDRESS");
 }
 
 /* --- events -------------------------------------------------------------------------------------
@@ -282,15 +263,17 @@ int cmd_explain(const struct twinctl *t, int argc, char **argv)
 static bool print_event(void *ctx, const char *line)
 {
 	const struct twinctl *t = ctx;
+	char buf[1024];
 	json_t *o;
 
 	if (t->json) {
 		fputs(line, stdout);
 	} else if ((o = json_loads(line, 0, NULL))) {
-		printf("%s %-7s %s %s\n", json_string_value(json_object_get(o, "time")),
-		       json_string_value(json_object_get(o, "level")),
-		       json_string_value(json_object_get(o, "event")),
-		       json_string_value(json_object_get(o, "detail")));
+		static const char *const keys[] = { "time", "level", "event", "detail" };
+
+		for (unsigned i = 0; i < 4; i++)
+			printf("%-*s%s", i == 1 ? 7 : 0, value_text(o, keys[i], buf, sizeof(buf)),
+			       i < 3 ? " " : "\n");
 		json_decref(o);
 	}
 	return fflush(stdout) == 0;
@@ -299,10 +282,10 @@ static bool print_event(void *ctx, const char *line)
 int cmd_events(const struct twinctl *t, int argc, char **argv)
 {
 	static const struct column cols[] = {
-		{ "TIME", "time" },
-		{ "LEVEL", "level" },
-		{ "EVENT", "event" },
-		{ "DETAIL", "detail" },
+		{ "TIME", "time", 0 },
+		{ "LEVEL", "level", 0 },
+		{ "EVENT", "event", 0 },
+		{ "DETAIL", "detail", 0 },
 	};
 	struct twinctl copy = *t;
 

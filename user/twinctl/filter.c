@@ -15,15 +15,15 @@
 	"[--force]"
 #define DETACH_HELP "filter detach IFACE [--pin-directory DIR]"
 
-static const struct column verdict_cols[] = { { "REASON", "reason" },
-					      { "PACKETS", "packets" },
-					      { "OCTETS", "octets" },
-					      { "MEANS", "means" } };
+static const struct column verdict_cols[] = { { "REASON", "reason", 0 },
+					      { "PACKETS", "packets", 0 },
+					      { "OCTETS", "octets", 0 },
+					      { "MEANS", "means", 0 } };
 
 static int show(const struct twinctl *t)
 {
-	static const struct column ifaces[] = { { "INTERFACE", "name" },
-						{ "ATTACHED", "attached" } };
+	static const struct column ifaces[] = { { "INTERFACE", "name", 0 },
+						{ "ATTACHED", "attached", 0 } };
 	json_t *o = api_call(t, "/v1/filter", NULL);
 	char buf[64];
 

@@ -11,8 +11,19 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 #include <sys/un.h>
 #include <unistd.h>
+
+#define PATIENCE_S 15
+
+static void set_patience(int fd, long sec)
+{
+	struct timeval tv = { sec, 0 };
+
+	(void)setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &tv, sizeof(tv));
+	(void)setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &tv, sizeof(tv));
+}
 
 static int connect_unix(const char *path)
 {
@@ -25,12 +36,15 @@ static int connect_unix(const char *path)
 	}
 	memcpy(a.sun_path, path, strlen(path));
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	if (fd >= 0 && connect(fd, (struct sockaddr *)&a, sizeof(a)) == 0)
-		return fd;
-	fprintf(stderr,
-		"twinctl: cannot reach the server at %s: %s: is twinleased running, and "
-		"are you in its group?\n",
-		path, strerror(errno));
+	if (fd >= 0) {
+		set_patience(fd, PATIENCE_S);
+		if (connect(fd, (struct sockaddr *)&a, sizeof(a)) == 0)
+			return fd;
+	}
+	fprintf(stderr, "twinctl: cannot reach the server at %s: %s: %s\n", path, strerror(errno),
+		errno == EACCES	  ? "only root and the group of its socket may"
+		: errno == EAGAIN ? "it does not answer"
+				  : "is twinleased running?");
 	if (fd >= 0)
 		close(fd);
 	return -1;
@@ -48,6 +62,8 @@ static int connect_tcp(const char *host_port)
 	if (getaddrinfo(host, colon ? colon + 1 : "8647", &hints, &list) == 0)
 		for (struct addrinfo *a = list; a && fd < 0; a = a->ai_next) {
 			fd = socket(a->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+			if (fd >= 0)
+				set_patience(fd, PATIENCE_S);
 			if (fd >= 0 && connect(fd, a->ai_addr, a->ai_addrlen) < 0) {
 				close(fd);
 				fd = -1;
@@ -140,11 +156,14 @@ static char *read_body(FILE *f, const struct head *h)
 static json_t *check_answer(const struct head *h, json_t *o)
 {
 	const char *message = NULL;
+	char buf[1024];
 
-	if (h->status < 300 && o)
+	if (h->status >= 200 && h->status < 300 && json_is_object(o))
 		return o;
 	(void)json_unpack(o, "{s:{s:s}}", "error", "message", &message);
-	fprintf(stderr, "twinctl: %s\n", message ? message : "the server's answer cannot be read");
+	fprintf(stderr, "twinctl: %s\n",
+		message ? safe_text(message, buf, sizeof(buf))
+			: "what answers there is no twinleased, or it stopped while answering");
 	json_decref(o);
 	return NULL;
 }
@@ -152,19 +171,26 @@ static json_t *check_answer(const struct head *h, json_t *o)
 json_t *api_call(const struct twinctl *t, const char *path, json_t *body)
 {
 	FILE *f = request(t, path, body);
+	struct head h = { 0 };
 	char *text = NULL;
 	json_t *o = NULL;
-	struct head h;
+	bool late;
 
 	if (!f)
 		return NULL;
+	errno = 0;
 	if (read_head(f, &h))
 		text = read_body(f, &h);
+	late = ferror(f) && (errno == EAGAIN || errno == EWOULDBLOCK);
 	fclose(f);
 	if (text)
 		o = json_loads(text, 0, NULL);
 	free(text);
-	return check_answer(&h, o);
+	if (!late)
+		return check_answer(&h, o);
+	fprintf(stderr, "twinctl: no answer from %s within %d s\n", t->server, PATIENCE_S);
+	json_decref(o);
+	return NULL;
 }
 
 /* Events are lines; a chunk's size is a line of hexadecimal digits and skipped. */
@@ -172,18 +198,29 @@ int api_follow(const struct twinctl *t, const char *path, bool (*cb)(void *ctx, 
 	       void *ctx)
 {
 	FILE *f = request(t, path, NULL);
+	bool more = true, ok;
 	char line[8192];
 	struct head h;
-	bool ok;
 
 	if (!f)
 		return EXIT_FAILED;
 	ok = read_head(f, &h) && h.status == 200;
-	while (ok && fgets(line, sizeof(line), f))
-		if (line[0] == '{' && !cb(ctx, line))
-			break;
+	if (!ok) {
+		char *text = read_body(f, &h);
+		json_t *o = text ? json_loads(text, 0, NULL) : NULL;
+
+		h.status = 0;
+		json_decref(check_answer(&h, o));
+		free(text);
+	}
+	set_patience(fileno(f), 0); /* nothing may happen for long */
+	while (ok && more && fgets(line, sizeof(line), f))
+		if (line[0] == '{')
+			more = cb(ctx, line);
 	fclose(f);
-	return ok ? EXIT_DONE : EXIT_FAILED;
+	if (ok && more)
+		fprintf(stderr, "twinctl: the server has ended the stream\n");
+	return ok && !more ? EXIT_DONE : EXIT_FAILED;
 }
 
 const char *api_escape(const char *text, char *buf, size_t size)

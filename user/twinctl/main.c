@@ -4,6 +4,7 @@
  */
 #include "twinctl/twinctl.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,9 +20,9 @@ static const struct command {
 	  "NAME | resume NAME",
 	  cmd_relationship },
 	{ "scope", "list | stats | show SUBNET", cmd_scope },
-	{ "lease", "list [--scope SUBNET] [--state STATE] | show ADDRESS", cmd_lease },
+	{ "lease", "list [--scope SUBNET] [--state STATE | --all] | show ADDRESS", cmd_lease },
 	{ "filter", "show | buckets [RELATIONSHIP] | attach IFACE | detach IFACE", cmd_filter },
-	{ "explain", "HARDWARE-ADDRESS [--client-id HEX] [--scope SUBNET] [--secs N]",
+	{ "explain", "HARDWARE-ADDRESS | ADDRESS | --client-id HEX [--scope SUBNET] [--secs N]",
 	  cmd_explain },
 	{ "events", "[--follow]", cmd_events },
 };
@@ -55,6 +56,15 @@ static int take_options(struct twinctl *t, int argc, char **argv)
 	return kept;
 }
 
+/* What was printed must have arrived: a full disk is a failure. */
+static int flushed(int code)
+{
+	if (fflush(stdout) == 0 && !ferror(stdout))
+		return code;
+	fprintf(stderr, "twinctl: cannot write the output: %s\n", strerror(errno));
+	return code == EXIT_DONE ? EXIT_FAILED : code;
+}
+
 int main(int argc, char **argv)
 {
 	const char *env = getenv("TWINLEASE_SERVER");
@@ -64,6 +74,11 @@ int main(int argc, char **argv)
 	argc = take_options(&t, argc, argv);
 	if (argc < 2)
 		return help(stderr);
+	for (int i = 1; i < argc; i++)
+		if (!*argv[i]) {
+			fprintf(stderr, "twinctl: an argument is empty\n");
+			return EXIT_USAGE;
+		}
 	if (!strcmp(argv[1], "--help") || !strcmp(argv[1], "help"))
 		return help(stdout);
 	if (!strcmp(argv[1], "--version")) {
@@ -72,7 +87,7 @@ int main(int argc, char **argv)
 	}
 	for (unsigned i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
 		if (!strcmp(argv[1], commands[i].name))
-			return commands[i].run(&t, argc - 2, argv + 2);
+			return flushed(commands[i].run(&t, argc - 2, argv + 2));
 	fprintf(stderr, "twinctl: there is no command \"%s\"\n\n", argv[1]);
 	return help(stderr);
 }

@@ -1,5 +1,6 @@
 /*
- * Tables for people: columns as wide as their longest value, no colour unless on a terminal.
+ * Text for people: tables with columns as wide as their longest value, no colour unless on a
+ * terminal. Names and identifiers come from clients: nothing of them may drive the terminal.
  */
 #include "twinctl/twinctl.h"
 
@@ -27,16 +28,90 @@ static const json_t *at_key(const json_t *o, const char *key)
 	return o ? json_object_get(o, key) : NULL;
 }
 
-static const char *text_of(const json_t *v, char *buf, size_t size)
+/* Length of one character of valid UTF-8 at @s that a terminal may get, else 0: C0, DEL, C1 and
+ * what is no UTF-8 stay outside. */
+static size_t printable(const unsigned char *s)
 {
+	size_t len = *s < 0x80 ? 1 : *s >= 0xf0 ? 4 : *s >= 0xe0 ? 3 : *s >= 0xc2 ? 2 : 0;
+
+	if (*s < 0x20 || *s == 0x7f || (*s == 0xc2 && s[1] < 0xa0))
+		return 0;
+	for (size_t i = 1; i < len; i++)
+		if ((s[i] & 0xc0) != 0x80)
+			return 0;
+	return len;
+}
+
+const char *safe_text(const char *text, char *buf, size_t size)
+{
+	const unsigned char *s = (const unsigned char *)text;
 	size_t at = 0;
 
+	while (*s && at + 5 < size) {
+		size_t len = printable(s);
+
+		if (len) {
+			memcpy(buf + at, s, len);
+			at += len;
+			s += len;
+		} else {
+			at += (size_t)snprintf(buf + at, size - at, "\\x%02x", *s++);
+		}
+	}
+	buf[at] = 0;
+	return buf;
+}
+
+/* As the configuration writes it: 90s, 10m, 1h, 8d. */
+static void duration_text(long long sec, char *buf, size_t size)
+{
+	static const struct {
+		long long sec;
+		char unit;
+	} units[] = { { 86400, 'd' }, { 3600, 'h' }, { 60, 'm' } };
+
+	for (unsigned i = 0; i < 3; i++)
+		if (sec && sec % units[i].sec == 0) {
+			snprintf(buf, size, "%lld%c", sec / units[i].sec, units[i].unit);
+			return;
+		}
+	snprintf(buf, size, "%llds", sec);
+}
+
+static bool is_duration(const char *key)
+{
+	return !strcmp(key, "lease-time") || !strcmp(key, "max-client-lead-time") ||
+	       !strcmp(key, "auto-partner-down");
+}
+
+static const char *text_of(const json_t *v, const char *key, char *buf, size_t size);
+
+static void array_text(const json_t *v, const char *key, char *buf, size_t size)
+{
+	char one[128];
+	size_t at = 0;
+
+	buf[0] = 0;
+	for (size_t i = 0; i < json_array_size(v) && at + 1 < size; i++)
+		at += (size_t)snprintf(buf + at, size - at, "%s%s", i ? ", " : "",
+				       text_of(json_array_get(v, i), key, one, sizeof(one)));
+	if (!at)
+		snprintf(buf, size, "-");
+}
+
+static const char *text_of(const json_t *v, const char *key, char *buf, size_t size)
+{
+	const char *what = NULL, *when = NULL;
+
+	snprintf(buf, size, "-");
 	switch (v ? json_typeof(v) : JSON_NULL) {
 	case JSON_STRING:
-		snprintf(buf, size, "%s", json_string_value(v));
-		break;
+		return json_string_length(v) ? safe_text(json_string_value(v), buf, size) : buf;
 	case JSON_INTEGER:
-		snprintf(buf, size, "%lld", (long long)json_integer_value(v));
+		if (is_duration(key))
+			duration_text(json_integer_value(v), buf, size);
+		else
+			snprintf(buf, size, "%lld", (long long)json_integer_value(v));
 		break;
 	case JSON_REAL:
 		snprintf(buf, size, "%.3f", json_real_value(v));
@@ -48,70 +123,119 @@ static const char *text_of(const json_t *v, char *buf, size_t size)
 		snprintf(buf, size, "no");
 		break;
 	case JSON_ARRAY:
-		buf[0] = 0;
-		for (size_t i = 0; i < json_array_size(v) && at + 2 < size; i++) {
-			char one[128];
-
-			at += (size_t)snprintf(buf + at, size - at, "%s%s", i ? ", " : "",
-					       text_of(json_array_get(v, i), one, sizeof(one)));
-		}
+		array_text(v, key, buf, size);
 		break;
-	case JSON_OBJECT:
-		if (json_object_get(v, "what")) { /* "next" of a relationship */
-			const char *when = json_string_value(json_object_get(v, "at"));
-
-			snprintf(buf, size, "%s%s%s", json_string_value(json_object_get(v, "what")),
-				 when ? " at " : "", when ? when : "");
-			break;
-		}
-		/* fall through */
-	default:
-		snprintf(buf, size, "-");
+	case JSON_OBJECT: /* "next" of a relationship */
+		(void)json_unpack((json_t *)(uintptr_t)v, "{s:s, s?:s}", "what", &what, "at",
+				  &when);
+		if (what)
+			snprintf(buf, size, "%s%s%s", what, when ? " at " : "", when ? when : "");
+		break;
+	case JSON_NULL:
+		break;
 	}
 	return buf;
 }
 
 const char *value_text(const json_t *o, const char *key, char *buf, size_t size)
 {
-	return text_of(at_key(o, key), buf, size);
+	return text_of(at_key(o, key), key, buf, size);
+}
+
+/* --- tables ------------------------------------------------------------------------------------
+ */
+
+/* Characters, not octets. */
+static unsigned width_of(const char *s)
+{
+	unsigned n = 0;
+
+	for (; *s; s++)
+		n += (*s & 0xc0) != 0x80;
+	return n;
+}
+
+/* The text of one cell, cut to what the column allows. Returns its width. */
+static unsigned cell_text(const json_t *row, const struct column *c, char *buf, size_t size)
+{
+	unsigned width = width_of(value_text(row, c->key, buf, size)), n = 0;
+	char *p = buf;
+
+	if (!c->most || width <= c->most)
+		return width;
+	while (*p && (n < c->most - 3 || (*p & 0xc0) == 0x80))
+		n += (*p++ & 0xc0) != 0x80;
+	strcpy(p, "...");
+	return c->most;
+}
+
+static void print_cell(const char *text, unsigned width, unsigned column, bool last)
+{
+	if (last)
+		printf("%s\n", text);
+	else
+		printf("%s%*s", text, (int)(column - width) + 2, "");
 }
 
 void print_table(const json_t *rows, const struct column *cols, unsigned n)
 {
-	int width[16] = { 0 };
-	char buf[512];
+	unsigned width[16] = { 0 };
+	char buf[1024];
 
-	for (unsigned c = 0; c < n && c < 16; c++) {
-		width[c] = (int)strlen(cols[c].title);
+	for (unsigned c = 0; c < n; c++) {
+		width[c] = (unsigned)strlen(cols[c].title);
 		for (size_t i = 0; i < json_array_size(rows); i++) {
-			int w = (int)strlen(
-				value_text(json_array_get(rows, i), cols[c].key, buf, sizeof(buf)));
+			unsigned w = cell_text(json_array_get(rows, i), &cols[c], buf, sizeof(buf));
 
 			if (w > width[c])
 				width[c] = w;
 		}
 	}
 	for (unsigned c = 0; c < n; c++)
-		printf("%-*s%s", c + 1 < n ? width[c] : 0, cols[c].title, c + 1 < n ? "  " : "\n");
+		print_cell(cols[c].title, (unsigned)strlen(cols[c].title), width[c], c + 1 == n);
 	for (size_t i = 0; i < json_array_size(rows); i++)
-		for (unsigned c = 0; c < n; c++)
-			printf("%-*s%s", c + 1 < n ? width[c] : 0,
-			       value_text(json_array_get(rows, i), cols[c].key, buf, sizeof(buf)),
-			       c + 1 < n ? "  " : "\n");
+		for (unsigned c = 0; c < n; c++) {
+			unsigned w = cell_text(json_array_get(rows, i), &cols[c], buf, sizeof(buf));
+
+			print_cell(buf, w, width[c], c + 1 == n);
+		}
+}
+
+/* --- one object --------------------------------------------------------------------------------
+ */
+
+#define IN_ONE_LINE 4 /* elements of a list */
+
+static void print_member(const char *key, const json_t *v)
+{
+	char buf[1024];
+
+	if (json_array_size(v) <= IN_ONE_LINE) {
+		printf("%-26s %s\n", key, text_of(v, key, buf, sizeof(buf)));
+		return;
+	}
+	for (size_t i = 0; i < json_array_size(v); i++)
+		printf("%-26s %s\n", i ? "" : key,
+		       text_of(json_array_get(v, i), key, buf, sizeof(buf)));
 }
 
 void print_object(const json_t *o)
 {
-	const char *key;
-	json_t *v;
-	char buf[1024];
-	void *it;
+	json_t *v, *inner, *all = (json_t *)(uintptr_t)o;
+	const char *key, *part;
+	char name[64];
 
-	for (it = json_object_iter((json_t *)(uintptr_t)o); it;
-	     it = json_object_iter_next((json_t *)(uintptr_t)o, it)) {
-		key = json_object_iter_key(it);
-		v = json_object_iter_value(it);
-		printf("%-26s %s\n", key, text_of(v, buf, sizeof(buf)));
+	json_object_foreach(all, key, v)
+	{
+		if (!json_is_object(v) || json_object_get(v, "what")) {
+			print_member(key, v);
+			continue;
+		}
+		json_object_foreach(v, part, inner)
+		{
+			snprintf(name, sizeof(name), "%s.%s", key, part);
+			print_member(name, inner);
+		}
 	}
 }
 
