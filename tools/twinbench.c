@@ -13,7 +13,7 @@
 #include <string.h>
 #include "lib/bench.h"
 
-#define PHASES_MAX 64
+#define PHASES_MAX 256
 
 struct options {
 	struct bench_conf conf;
