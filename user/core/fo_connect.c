@@ -227,7 +227,9 @@ void fo_on_connectack(struct fo_endpoint *e, const struct fo_msg *m)
 		disconnect(e, FO_REJECT_INVALID_PARTNER);
 	} else if (c.has & 1u << FO_OPT_REJECT_REASON) {
 		fo_event(e, "connect-rejected", fo_reject_text(c.reject), 0, c.reject, 0);
-		fo_link_close(e, FO_CLOSE_REJECTED);
+		/* a connection that is dead on our side only is soon found dead there, too */
+		fo_link_close(e, c.reject == FO_REJECT_DUPLICATE_CONNECTION ? FO_CLOSE_DUPLICATE
+									    : FO_CLOSE_REJECTED);
 	} else if (!same_name(e, &c)) {
 		disconnect(e, FO_REJECT_INVALID_PARTNER);
 	} else if (too_skewed(e, &c, m)) {

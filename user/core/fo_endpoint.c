@@ -413,6 +413,9 @@ void fo_endpoint_durable(struct fo_endpoint *e, uint64_t batch, const struct now
 void fo_endpoint_pump(struct fo_endpoint *e, const struct now *now)
 {
 	e->now = *now;
+	/* in the same commit as what was promised (decision A9), to the second */
+	if (e->rec.end.last_operational < now->wall.sec)
+		operational(e);
 	e->balance_at = mono_min(e->balance_at, mono_add_us(e->balanced, FO_BALANCE_MIN_US));
 	fo_balance_pump(e);
 	fo_updates_pump(e);
