@@ -44,7 +44,7 @@ static bool beyond_lead_time(const struct node *n, int64_t gap)
  * after a restart (decision A19). */
 static void thaw(struct node *n)
 {
-	int64_t gap = n->now.mono.us - n->last_turn.us;
+	int64_t gap = n->now.mono.us - n->last_turn.mono.us;
 
 	if (beyond_lead_time(n, gap)) {
 		n->count.frozen++;
@@ -65,7 +65,10 @@ static void thaw(struct node *n)
 			  gap / 1000);
 		if (n->net && fo_net_is_up(n->net, i)) {
 			fo_net_close(n->net, i, FO_CLOSE_SILENT);
-			fo_endpoint_link_down(n->relations[i].ep, &n->now, FO_CLOSE_SILENT);
+			/* contact ended when we stood still, and so did our service: a partner
+			 * that took over since must find that we did not serve beside it */
+			fo_endpoint_link_down(n->relations[i].ep, &n->last_turn, FO_CLOSE_SILENT);
+			fo_endpoint_turn(n->relations[i].ep, lease_store_batch(n->store), &n->now);
 		}
 	}
 }
@@ -86,9 +89,9 @@ void node_turn_begin(struct node *n)
 	n->now = clock_now();
 	n->count.turns++;
 	tell_batch(n);
-	if (n->last_turn.us)
+	if (n->last_turn.mono.us)
 		thaw(n);
-	n->last_turn = n->now.mono;
+	n->last_turn = n->now;
 }
 
 uint64_t node_wait_for(const struct node *n)

@@ -78,7 +78,8 @@ struct node {
 
 	struct now now;
 	bool in_turn;
-	mono_t last_turn, next_refresh, vouched;
+	struct now last_turn;
+	mono_t next_refresh, vouched;
 	bool serving;
 	char why_not[200];
 	int fatal;

@@ -839,6 +839,7 @@ static void a_refused_record_is_not_believed(void **state)
 static void frozen_and_thawed(void **state)
 {
 	struct fo_record before, after;
+	struct fo_status now;
 
 	(void)state;
 	store_normal(false);
@@ -846,9 +847,14 @@ static void frozen_and_thawed(void **state)
 	start();
 	link_normal();
 	wait_until(node->durable >= node_wait_for(node));
-	node->last_turn.us -= 100 * 1000000ll;
-	turn();
+	node->last_turn.mono.us -= 100 * 1000000ll;
+	node->last_turn.wall.sec -= 100;
+	node_turn_begin(node);
 	assert_int_equal(state_of(), FO_COMM_INT);
+	/* not served since: a partner in PARTNER-DOWN since 50 s has taken over from us (A9) */
+	fo_endpoint_status(node->relations[0].ep, &now);
+	assert_int_equal(now.record->end.last_operational, node->now.wall.sec - 100);
+	turn();
 	wait_until(peer_is_closed());
 	peer_close();
 	link_normal();
@@ -857,7 +863,7 @@ static void frozen_and_thawed(void **state)
 	assert_int_equal(lease_store_get_relation(node->store, "campus", &before), 0);
 	(void)nanosleep(&(struct timespec){ .tv_sec = 1, .tv_nsec = 100000000 }, NULL);
 	assert_non_null(outbox_push(&node->outbox, node->durable + 1, OUT_REPLY, 0, 1));
-	node->last_turn.us -= (MCLT + 1) * 1000000ll;
+	node->last_turn.mono.us -= (MCLT + 1) * 1000000ll;
 	node_turn_begin(node);
 	assert_int_equal(node->views[0].policy.serve, SERVE_NONE);
 	assert_false(node->views[0].serve_renew || node->views[0].serve_new);
