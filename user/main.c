@@ -97,6 +97,16 @@ static void on_stop(evutil_socket_t sig, short what, void *arg)
 	d->stop = true;
 }
 
+static void on_reload(evutil_socket_t sig, short what, void *arg)
+{
+	struct daemon *d = arg;
+
+	(void)sig;
+	(void)what;
+	if (d->node)
+		node_reload(d->node);
+}
+
 static void on_watchdog(evutil_socket_t fd, short what, void *arg)
 {
 	(void)fd;
@@ -105,22 +115,27 @@ static void on_watchdog(evutil_socket_t fd, short what, void *arg)
 	notify_watchdog();
 }
 
-static int open_signals(struct daemon *d, struct event *ev[3])
+#define N_EVENTS 4
+
+static int open_signals(struct daemon *d, struct event *ev[N_EVENTS])
 {
-	static const int stops[] = { SIGTERM, SIGINT };
+	static const struct {
+		int sig;
+		event_callback_fn cb;
+	} on[] = { { SIGTERM, on_stop }, { SIGINT, on_stop }, { SIGHUP, on_reload } };
 	long us = notify_watchdog_us();
 	struct timeval tv = { us / 1000000, us % 1000000 };
 
 	(void)signal(SIGPIPE, SIG_IGN);
-	for (unsigned i = 0; i < 2; i++) {
-		ev[i] = evsignal_new(d->base, stops[i], on_stop, d);
+	for (unsigned i = 0; i < 3; i++) {
+		ev[i] = evsignal_new(d->base, on[i].sig, on[i].cb, d);
 		if (!ev[i] || event_add(ev[i], NULL) < 0)
 			return -ENOMEM;
 	}
-	ev[2] = event_new(d->base, -1, EV_PERSIST, on_watchdog, d);
-	if (!ev[2])
+	ev[3] = event_new(d->base, -1, EV_PERSIST, on_watchdog, d);
+	if (!ev[3])
 		return -ENOMEM;
-	return us ? event_add(ev[2], &tv) : 0;
+	return us ? event_add(ev[3], &tv) : 0;
 }
 
 /* --- life
@@ -142,7 +157,7 @@ static int loop(struct daemon *d)
 static int run(struct daemon *d)
 {
 	char err[PRIV_ERR] = "out of memory";
-	struct event *ev[3] = { NULL, NULL, NULL };
+	struct event *ev[N_EVENTS] = { NULL };
 	int r;
 
 	if (priv_check(rights_needed(d->conf), err) < 0 || make_directories(d->conf, err) < 0 ||
@@ -159,7 +174,7 @@ static int run(struct daemon *d)
 		notify_stopping();
 	}
 	node_close(d->node);
-	for (unsigned i = 0; i < 3; i++)
+	for (unsigned i = 0; i < N_EVENTS; i++)
 		if (ev[i])
 			event_free(ev[i]);
 	return r;

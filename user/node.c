@@ -331,6 +331,7 @@ void node_turn_end(struct node *n)
 		serve_turn(n);
 	else
 		try_store_again(n);
+	node_reload_turn(n);
 	if (n->dp && n->now.mono.us - n->vouched.us >= 500000) {
 		datapath_alive(n->dp);
 		n->vouched = n->now.mono;
@@ -449,8 +450,8 @@ static bool clock_is_behind(struct node *n)
 /* The one thing at start that grows with the leases: a single scan of the store. */
 int node_load(struct node *n)
 {
-	void *mem = mmap(NULL, n->pool_mem_size, PROT_READ | PROT_WRITE,
-			 MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	size_t size = pool_size(&n->conf->scopes, NODE_MAX_OFFERS);
+	void *mem = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	int r;
 
 	if (mem == MAP_FAILED)
@@ -458,6 +459,7 @@ int node_load(struct node *n)
 	if (n->pool_mem)
 		(void)munmap(n->pool_mem, n->pool_mem_size);
 	n->pool_mem = mem;
+	n->pool_mem_size = size;
 	n->pool = pool_init(n->pool_mem, n->pool_mem_size, &n->conf->scopes, NODE_MAX_OFFERS);
 	n->server.pool = n->pool;
 	n->newest = 0;
@@ -507,12 +509,11 @@ static int init_memory(struct node *n, char err[256])
 	n->relations = calloc(n->conf->n_relations + 1, sizeof(*n->relations));
 	n->views = calloc(n->conf->n_relations + 1, sizeof(*n->views));
 	n->scopes = calloc(n->conf->scopes.n_scopes + 1, sizeof(*n->scopes));
-	n->pool_mem_size = pool_size(&n->conf->scopes, NODE_MAX_OFFERS);
 	if (!n->relations || !n->views || !n->scopes || outbox_init(&n->outbox, NODE_OUTBOX) < 0) {
 		snprintf(err, 256, "out of memory");
 		return -ENOMEM;
 	}
-	if (!n->pool_mem_size) {
+	if (!pool_size(&n->conf->scopes, NODE_MAX_OFFERS)) {
 		snprintf(err, 256, "the ranges hold too many addresses for one server");
 		return -E2BIG;
 	}
@@ -627,16 +628,14 @@ int node_fatal(const struct node *n)
 	return n->fatal;
 }
 
-/* The last batch: committed, and what waited for it sent. A disk that takes longer than a moment
- * is not waited for with the clients, who ask the partner; lease_store_close waits. */
-static void finish(struct node *n)
+bool node_drain(struct node *n, int64_t within_us)
 {
 	uint64_t last;
 	int64_t until;
 
 	node_turn_begin(n);
 	last = lease_store_submit(n->store);
-	until = n->now.mono.us + FINISH_US;
+	until = clock_now().mono.us + within_us;
 	while (n->serving && n->durable < last) {
 		struct pollfd p = { .fd = lease_store_fd(n->store), .events = POLLIN };
 		int64_t left = (until - clock_now().mono.us) / 1000;
@@ -647,6 +646,7 @@ static void finish(struct node *n)
 	}
 	if (n->serving)
 		node_flush(n);
+	return n->serving && n->durable >= lease_store_covers(n->store);
 }
 
 void node_close(struct node *n)
@@ -656,8 +656,10 @@ void node_close(struct node *n)
 	ctl_close(n->ctl);
 	if (n->dp)
 		datapath_disarm(n->dp); /* nobody answers here any more: the kernel lets all pass */
+	/* A disk that takes longer than a moment is not waited for with the clients, who ask the
+	 * partner; lease_store_close waits. */
 	if (n->serving)
-		finish(n);
+		(void)node_drain(n, FINISH_US);
 	n->serving = false;
 	node_partner_close(n);
 	node_clients_close(n);
@@ -670,6 +672,7 @@ void node_close(struct node *n)
 	if (n->pool_mem)
 		(void)munmap(n->pool_mem, n->pool_mem_size);
 	outbox_done(&n->outbox);
+	node_reload_done(n);
 	free(n->relations);
 	free(n->views);
 	free(n->scopes);

@@ -26,6 +26,10 @@ int node_start(struct node *n, char err[256]);
 /* One pass of the loop's end; the caller alternates it with event_base_loop(EVLOOP_ONCE). */
 void node_turn_end(struct node *n);
 
+/* Read the configuration file again, with the next turn (SIGHUP). A mistake in it, or a change that
+ * needs a restart, changes nothing; events say what became of it. */
+void node_reload(struct node *n);
+
 /* -errno that ends the daemon (the store is broken for good), 0 to go on. */
 int node_fatal(const struct node *n);
 

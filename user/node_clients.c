@@ -122,6 +122,20 @@ static void partner_sign(struct node *n, const struct dhcp_msg *m, const struct 
 		fo_endpoint_partner_sign(e, &n->now);
 }
 
+/* A lease of this client outside of every range: the range was taken away since. No NAK, which
+ * would end it at once: it runs out, and the client comes for another. */
+static bool runs_out(struct node *n, const struct server_request *req)
+{
+	uint32_t addr = req->msg->ciaddr ? req->msg->ciaddr
+					 : dhcp_opt_addr(req->msg, DHO_REQUESTED_ADDRESS);
+	struct lease_client c;
+	struct lease l;
+
+	return !pool_get(n->pool, addr) && lease_store_get(n->store, addr, &l, &c) == 0 &&
+	       l.state == LEASE_ACTIVE && l.expires > n->now.wall.sec &&
+	       client_key_equal(lease_client_key(&n->hash, &c), req->key);
+}
+
 static void hear(struct node *n, const struct dhcp_datagram *in)
 {
 	struct server_decision d;
@@ -146,6 +160,10 @@ static void hear(struct node *n, const struct dhcp_datagram *in)
 		.key = client_key(&n->hash, dhcp_client_id(&m), m.htype, dhcp_chaddr(&m)),
 	};
 	server_decide(&n->server, &req, &n->now, &d);
+	if (d.reason == SERVER_NAK_UNKNOWN && runs_out(n, &req)) {
+		d.reason = SERVER_NO_LEASE;
+		d.answer = false;
+	}
 	n->count.reasons[d.reason]++;
 	partner_sign(n, &m, &d);
 	if (d.change && store_change(n, &d) < 0)

@@ -244,12 +244,14 @@ void node_partner_out(struct node *n, const struct outbox_item *i)
 
 int node_partner_open(struct node *n)
 {
+	const struct fo_conf any = { .max_unacked = UINT32_MAX }; /* a reload may want more */
+
 	for (unsigned i = 0; i < n->conf->n_relations; i++) {
 		struct node_relation *r = &n->relations[i];
 
 		r->node = n;
 		r->index = i;
-		r->size = fo_endpoint_size(&n->conf->relations[i].fo);
+		r->size = fo_endpoint_size(&any);
 		r->mem = mmap(NULL, r->size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
 			      -1, 0);
 		if (r->mem == MAP_FAILED) {
@@ -270,7 +272,7 @@ static int load_one(struct node *n, struct node_relation *r)
 
 	if (err < 0 && err != -ENOENT)
 		return err;
-	memset(r->mem, 0, r->size);
+	memset(r->mem, 0, fo_endpoint_size(c)); /* what lies behind stays unmapped */
 	r->ep = fo_endpoint_init(r->mem, r->size, c, err ? NULL : &rec, n->start_count, n->pool,
 				 &n->hash, &sink, &n->now);
 	fo_endpoint_turn(r->ep, lease_store_batch(n->store), &n->now);

@@ -96,6 +96,11 @@ struct node {
 	bool disk_full; /* told */
 	bool deaf;	/* clients are not heard: the store has no room */
 	struct node_counters count;
+	struct { /* SIGHUP */
+		bool wanted;
+		struct conf *next; /* checked; waits for the store */
+		struct conf *own;  /* the one in use, NULL while it is that of the start */
+	} reload;
 	struct { /* from the decision of a state to its policy in the maps */
 		uint64_t count, us_last, us_max;
 	} switches;
@@ -112,6 +117,12 @@ void node_touch(struct node *n, const struct scope *s);	      /* by a client */
 void node_touch_scope(struct node *n, const struct scope *s); /* by the partner */
 void node_flush(struct node *n);
 int node_load(struct node *n); /* pool and endpoints from the store */
+/* Commit all that was put and send what waits for it. False: the disk takes longer than that. */
+bool node_drain(struct node *n, int64_t within_us);
+
+/* node_reload.c */
+void node_reload_turn(struct node *n);
+void node_reload_done(struct node *n);
 
 /* node_clients.c */
 int node_clients_open(struct node *n, char err[256]);

@@ -225,6 +225,16 @@ static int read_file(const char *file, char **ret, size_t *ret_len)
 	return r;
 }
 
+/* FNV-1a: tells an edited file from an untouched one; nobody gains by making two collide. */
+static uint64_t digest(const char *text, size_t len)
+{
+	uint64_t h = 0xcbf29ce484222325;
+
+	for (size_t i = 0; i < len; i++)
+		h = (h ^ (unsigned char)text[i]) * 0x100000001b3;
+	return h;
+}
+
 int conf_load(const char *file, struct conf **ret, struct conf_problems *ret_problems)
 {
 	struct conf_ctx c = { .problems = ret_problems };
@@ -240,6 +250,8 @@ int conf_load(const char *file, struct conf **ret, struct conf_problems *ret_pro
 		return r;
 	}
 	r = conf_parse(file, text, len, ret, ret_problems);
+	if (r == 0)
+		(*ret)->digest = digest(text, len);
 	free(text);
 	return r;
 }

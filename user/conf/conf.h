@@ -47,6 +47,7 @@ struct conf {
 	struct scope_table scopes;
 	uint64_t n_addresses;
 	const char *file;
+	uint64_t digest; /* of the text: equal texts are equal configurations */
 };
 
 struct conf_problem {

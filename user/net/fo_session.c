@@ -498,6 +498,12 @@ int fo_net_open(struct event_base *base, const struct conf *c, const struct fo_n
 	return 0;
 }
 
+void fo_net_use(struct fo_net *n, const struct conf *c)
+{
+	for (unsigned i = 0; i < n->n_links; i++)
+		n->links[i].conf = &c->relations[i];
+}
+
 /* What the loop has not sent yet, as far as it goes without waiting; then the FIN. */
 static void link_finish(struct link *l)
 {

@@ -27,6 +27,9 @@ int fo_net_open(struct event_base *base, const struct conf *c, const struct fo_n
 		struct fo_net **ret, char err[256]);
 void fo_net_close_all(struct fo_net *n); /* FIN to every partner; NULL is fine */
 
+/* The same relationships, with the same addresses and roles, as another configuration has them. */
+void fo_net_use(struct fo_net *n, const struct conf *c);
+
 /* Octets for the partner; dropped when no link is up. */
 void fo_net_send(struct fo_net *n, unsigned relation, const uint8_t *msg, size_t len);
 /* Close after what was sent has left (at most 2 s), or at once where the partner is silent.
