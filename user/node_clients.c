@@ -208,6 +208,7 @@ int node_clients_start(struct node *n)
 	int fds[NODE_SOCKETS];
 	unsigned count = dhcp_io_fds(n->io, fds, NODE_SOCKETS);
 
+	node_watch_interfaces(n);
 	forget_events(n);
 	for (unsigned i = 0; i < count; i++) {
 		struct event *ev = event_new(n->base, fds[i], EV_READ | EV_PERSIST, on_readable, n);
@@ -233,7 +234,10 @@ void node_clients_deaf(struct node *n, bool deaf)
 
 void node_clients_refresh(struct node *n)
 {
-	if (!dhcp_io_rescan(n->io)) /* true: something has changed */
+	bool changed = dhcp_io_rescan(n->io);
+
+	node_watch_interfaces(n); /* also when one cannot be heard for the first time */
+	if (!changed)
 		return;
 	(void)node_clients_start(n);
 	if (n->dp)

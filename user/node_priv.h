@@ -93,8 +93,9 @@ struct node {
 
 	struct event *tick, *store_ev, *dhcp_ev[NODE_SOCKETS];
 	unsigned n_dhcp_ev;
-	bool disk_full; /* told */
-	bool deaf;	/* clients are not heard: the store has no room */
+	bool disk_full;	  /* told */
+	uint64_t unheard; /* interfaces, as told */
+	bool deaf;	  /* clients are not heard: the store has no room */
 	struct node_counters count;
 	struct { /* SIGHUP */
 		bool wanted;
@@ -146,6 +147,7 @@ struct fo_view node_view_silent(void); /* until an endpoint has said something d
 
 /* node_watch.c */
 void node_watch_disk(struct node *n);
+void node_watch_interfaces(struct node *n);
 
 /* node_events.c */
 void node_partner_event(struct node_relation *r, const char *what, const char *why, uint32_t addr,
