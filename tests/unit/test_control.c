@@ -651,6 +651,30 @@ static void durations_as_in_the_configuration(void **state)
 	}
 }
 
+static void only_sockets_are_replaced(void **state)
+{
+	static char at[100];
+	const char *listen[] = { at };
+	struct conf c = { .api = { listen, 1, false } };
+	struct event_base *base = event_base_new();
+	struct ctl_ops ops = { 0 };
+	char err[256] = "";
+	struct ctl *ctl;
+	FILE *f;
+
+	(void)state;
+	snprintf(at, sizeof(at), "unix:%s", socket_path); /* the child answers there */
+	assert_int_equal(ctl_open(base, &c, &ops, &ctl, err), -EADDRINUSE);
+	snprintf(at, sizeof(at), "unix:%s.file", socket_path);
+	f = fopen(at + 5, "w");
+	assert_non_null(f);
+	fclose(f);
+	assert_int_equal(ctl_open(base, &c, &ops, &ctl, err), -EEXIST);
+	assert_non_null(strstr(err, "is no socket"));
+	assert_int_equal(unlink(at + 5), 0); /* still there */
+	event_base_free(base);
+}
+
 /* --- who asks too much
  * --------------------------------------------------------------------------- */
 
@@ -757,6 +781,7 @@ int main(void)
 		cmocka_unit_test(nothing_drives_the_terminal),
 		cmocka_unit_test(cells_are_cut_and_counted_in_characters),
 		cmocka_unit_test(durations_as_in_the_configuration),
+		cmocka_unit_test(only_sockets_are_replaced),
 		cmocka_unit_test(one_request_per_turn),
 		cmocka_unit_test(half_of_the_descriptors_stay_free),
 		cmocka_unit_test(clients_that_go_away),

@@ -284,6 +284,28 @@ static bool socket_is_alive(const struct sockaddr_un *a)
 	return alive;
 }
 
+/* What a daemon that died has left is removed; anything else is somebody's. */
+static int make_way(const struct sockaddr_un *a, char err[256])
+{
+	struct stat st;
+
+	if (lstat(a->sun_path, &st) < 0)
+		return 0; /* bind will say what else is wrong */
+	if (!S_ISSOCK(st.st_mode)) {
+		snprintf(err, 256, "%s exists and is no socket: choose another api.listen",
+			 a->sun_path);
+		return -EEXIST;
+	}
+	if (socket_is_alive(a)) {
+		snprintf(err, 256,
+			 "another daemon answers on %s: stop it, or choose another api.listen",
+			 a->sun_path);
+		return -EADDRINUSE;
+	}
+	(void)unlink(a->sun_path);
+	return 0;
+}
+
 static int unix_socket(const char *path, char err[256])
 {
 	struct sockaddr_un a = { .sun_family = AF_UNIX };
@@ -295,14 +317,9 @@ static int unix_socket(const char *path, char err[256])
 		return -ENAMETOOLONG;
 	}
 	memcpy(a.sun_path, path, strlen(path));
-	if (socket_is_alive(&a)) {
-		snprintf(err, 256,
-			 "another daemon answers on %s: stop it, or choose another "
-			 "api.listen",
-			 path);
-		return -EADDRINUSE;
-	}
-	(void)unlink(path);
+	r = make_way(&a, err);
+	if (r < 0)
+		return r;
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	if (fd < 0 || bind(fd, (struct sockaddr *)&a, sizeof(a)) < 0 || chmod(path, 0660) < 0) {
 		r = -errno;
