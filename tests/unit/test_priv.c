@@ -138,7 +138,7 @@ static void body_directory(void)
 	CHECK(priv_make_directory(path, "nobody", 0750, err) == 0);
 	CHECK(stat(path, &st) == 0 && st.st_uid == 65534 && (st.st_mode & 07777) == 0750);
 	(void)snprintf(file, sizeof(file), "%s/a", dir);
-	CHECK(stat(file, &st) == 0 && st.st_uid == 0);
+	CHECK(stat(file, &st) == 0 && st.st_uid == 0 && (st.st_mode & 07777) == 0755);
 	CHECK(priv_make_directory(path, NULL, 0700, err) == 0); /* exists: untouched */
 	CHECK(stat(path, &st) == 0 && st.st_uid == 65534 && (st.st_mode & 07777) == 0750);
 	(void)snprintf(file, sizeof(file), "%s/f", dir);

@@ -181,7 +181,7 @@ static int find_user(const char *user, struct passwd **ret, char err[PRIV_ERR])
 		user, user);
 }
 
-/* All parents of @path, as the umask would have them. */
+/* All parents of @path. Who is to own the last one must get there, whatever the umask. */
 static int make_parents(const char *path)
 {
 	char *copy = strdup(path);
@@ -191,7 +191,9 @@ static int make_parents(const char *path)
 		return -ENOMEM;
 	for (char *p = copy + 1; r == 0 && (p = strchr(p, '/')); *p++ = '/') {
 		*p = 0;
-		if (mkdir(copy, 0755) < 0 && errno != EEXIST)
+		if (mkdir(copy, 0755) < 0)
+			r = errno == EEXIST ? 0 : -errno;
+		else if (chmod(copy, 0755) < 0)
 			r = -errno;
 	}
 	free(copy);
