@@ -90,7 +90,11 @@ static int open_pins(const char *dir, struct bpf_map *const want[N_MAPS], struct
 		if (m.fd[i] < 0) {
 			r = -errno;
 			m.fd[i] = 0;
-			snprintf(err, 256, "cannot open %.190s: %s", path, strerror(-r));
+			snprintf(err, 256, "cannot open %.160s: %s%s", path, strerror(-r),
+				 r == -ENOENT ? ": attach the filter first (twinctl filter attach "
+						"IFACE)"
+				 : r == -EACCES ? ": attach with --group of the daemon's user"
+						: "");
 		} else if (!same_shape(m.fd[i], want[i])) {
 			r = -EPROTO;
 			snprintf(err, 256, "%.190s was made by another version: attach again",
