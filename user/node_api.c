@@ -87,12 +87,7 @@ static void api_relation(void *ctx, unsigned i, struct fo_status *ret)
 
 static const char *api_operate(void *ctx, unsigned i, enum fo_event ev, uint32_t since)
 {
-	struct node *n = ctx;
-
-	node_turn_begin(n);
-	if (!n->relations[i].ep)
-		return "the store is failing: nothing can be persisted now";
-	return fo_endpoint_operate(n->relations[i].ep, ev, since, &n->now);
+	return node_operate(ctx, i, ev, since);
 }
 
 static int api_lease(void *ctx, uint32_t addr, struct lease *ret, struct lease_client *ret_client)

@@ -13,6 +13,8 @@
 #include <sys/mman.h>
 #include <sys/random.h>
 
+#define OPERATE_US 2000000 /* that an operator's wish may wait for the disk */
+
 struct out_policy {
 	struct fo_view view;
 	mono_t decided;
@@ -331,4 +333,18 @@ void node_partner_close(struct node *n)
 	for (unsigned i = 0; n->relations && i < n->conf->n_relations; i++)
 		if (n->relations[i].mem)
 			(void)munmap(n->relations[i].mem, n->relations[i].size);
+}
+
+/* The operator hears "done" of what is on disk, and so in force, and of nothing else. */
+const char *node_operate(struct node *n, unsigned i, enum fo_event ev, uint32_t since)
+{
+	const char *refused;
+
+	node_turn_begin(n);
+	if (!n->relations[i].ep)
+		return "the store is failing: nothing can be persisted now";
+	refused = fo_endpoint_operate(n->relations[i].ep, ev, since, &n->now);
+	if (!refused && !node_drain(n, OPERATE_US))
+		return "the disk has not confirmed it yet: look at the state in a moment";
+	return refused;
 }

@@ -143,6 +143,7 @@ void node_partner_out(struct node *n, const struct outbox_item *i);
 void node_partner_lost(struct node *n, enum fo_close_reason why); /* every link at once */
 int node_partner_restart(struct node *n); /* the endpoints, while the leases stay as they are */
 void node_policy_again(struct node_relation *r);
+const char *node_operate(struct node *n, unsigned i, enum fo_event ev, uint32_t since);
 struct fo_view node_view_silent(void); /* until an endpoint has said something durable */
 
 /* node_watch.c */

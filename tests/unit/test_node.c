@@ -879,6 +879,33 @@ static void frozen_and_thawed(void **state)
 	peer_close();
 }
 
+/* An operator's wish is confirmed when it is on disk and in force, and never when it is not. */
+static void an_operator_hears_what_is_durable(void **state)
+{
+	struct fo_record r;
+
+	(void)state;
+	store_normal(false);
+	configure("secondary");
+	start();
+	link_normal();
+	wait_until(node->durable >= node_wait_for(node));
+	peer_close();
+	wait_until(state_of() == FO_COMM_INT);
+	assert_null(node_operate(node, 0, FO_EV_OP_PARTNER_DOWN, 0));
+	assert_int_equal(lease_store_get_relation(node->store, "campus", &r), 0);
+	assert_int_equal(r.end.state, FO_PARTNER_DOWN);
+	assert_true(node->views[0].partner_down);
+	turn();
+	atomic_store(&sync_error, ENOSPC);
+	assert_non_null(node_operate(node, 0, FO_EV_OP_PAUSE, 0));
+	assert_non_null(node_operate(node, 0, FO_EV_OP_PAUSE, 0));
+	turn();
+	atomic_store(&sync_error, 0);
+	wait_until(node->serving);
+	assert_int_equal(state_of(), FO_STARTUP);
+}
+
 /* The kernel's and our own policy follow the state even if it found no room to wait. */
 static void a_policy_is_not_forgotten(void **state)
 {
@@ -1074,6 +1101,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(a_refused_record_is_not_believed, setup, teardown),
 		cmocka_unit_test_setup_teardown(an_abandoned_address_is_nobodys, setup, teardown),
 		cmocka_unit_test_setup_teardown(frozen_and_thawed, setup, teardown),
+		cmocka_unit_test_setup_teardown(an_operator_hears_what_is_durable, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_policy_is_not_forgotten, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_late_reply_is_not_sent, setup, teardown),
 		cmocka_unit_test_setup_teardown(what_was_decided_is_told_at_the_end, setup,
