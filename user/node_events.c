@@ -92,7 +92,8 @@ void node_partner_event(struct node_relation *r, const char *what, const char *w
 			uint32_t a, uint32_t b)
 {
 	const struct kind *k = find_kind(what);
-	char about[128], at[32] = "", ip[16];
+	const char *name = r->node->conf->relations[r->index].fo.name;
+	char about[128], at[32] = "", ip[16], quoted[160];
 
 	if (k->limited && !log_allow(&r->limit, UPDATE_EVENTS_PER_MIN, r->node->now.mono))
 		return;
@@ -100,6 +101,6 @@ void node_partner_event(struct node_relation *r, const char *what, const char *w
 		snprintf(at, sizeof(at), " address=%s", ctl_addr_text(addr, ip));
 	k->describe(about, sizeof(about), a, b);
 	log_event(k->level, what, "relationship=%s%s%s%s%s%s",
-		  r->node->conf->relations[r->index].fo.name, at, about,
+		  log_quote(name, strlen(name), quoted, sizeof(quoted)), at, about,
 		  why && *why ? " why=\"" : "", why && *why ? why : "", why && *why ? "\"" : "");
 }

@@ -82,7 +82,9 @@ static void test_json(void **state)
 		{ "name=\"floor", ",\"name\":\"\\\"floor\"" },
 		{ "a=1 some words", ",\"a\":\"1\",\"text\":\"some words\"" },
 		{ "a= b=\\x01", ",\"a\":\"\",\"b\":\"\\\\x01\"" },
-		{ "a=\xc3\xa4", ",\"a\":\"\\u00c3\\u00a4\"" },
+		{ "a=\xc3\xa4", ",\"a\":\"\xc3\xa4\"" },
+		{ "a=\xff\xc3", ",\"a\":\"\\u00ff\\u00c3\"" },
+		{ "a=\xe2\x82", ",\"a\":\"\\u00e2\\u0082\"" },
 		{ "  ", "" },
 	};
 
@@ -201,6 +203,9 @@ static void test_quote(void **state)
 		{ "a=b", 3, 100, "\"a=b\"" },
 		{ "a\"\\\n\xff", 5, 100, "a\\x22\\x5c\\x0a\\xff" },
 		{ "a\0b", 3, 100, "a\\x00b" },
+		{ "\xc3\xa4 \xe2\x82\xac", 6, 100, "\"\xc3\xa4 \xe2\x82\xac\"" },
+		{ "\xc2\x9b\xc0\x80\xed\xa0\x80", 7, 100, "\\xc2\\x9b\\xc0\\x80\\xed\\xa0\\x80" },
+		{ "a\xe2\x82\xac", 4, 4, "a" },
 		{ "abcdef", 6, 4, "abc" },
 		{ "a cdef", 6, 6, "\"a c\"" },
 		{ "ab\n", 3, 6, "ab" }, /* never half an escape */

@@ -63,6 +63,22 @@ static void add_time(struct line *l, int64_t wall_us)
 	add(l, buf);
 }
 
+/* Length of the character at @s when it is UTF-8 beyond ASCII and prints, else 0. */
+static size_t wide_char(const unsigned char *s, size_t len)
+{
+	size_t n = *s >= 0xf0 ? 4 : *s >= 0xe0 ? 3 : *s >= 0xc2 ? 2 : 0;
+
+	if (!n || n > len || *s > 0xf4 || (*s == 0xc2 && s[1] < 0xa0))
+		return 0;
+	if ((*s == 0xe0 && s[1] < 0xa0) || (*s == 0xed && s[1] > 0x9f) ||
+	    (*s == 0xf0 && s[1] < 0x90) || (*s == 0xf4 && s[1] > 0x8f))
+		return 0; /* too long a form, a surrogate, beyond the last */
+	for (size_t i = 1; i < n; i++)
+		if ((s[i] & 0xc0) != 0x80)
+			return 0;
+	return n;
+}
+
 /* --- JSON ------------------------------------------------------------------------------------- */
 
 static void add_json(struct line *l, const char *s, size_t len)
@@ -72,8 +88,13 @@ static void add_json(struct line *l, const char *s, size_t len)
 	add_char(l, '"');
 	for (size_t i = 0; i < len; i++) {
 		unsigned char c = (unsigned char)s[i];
+		size_t wide = wide_char((const unsigned char *)s + i, len - i);
 
-		if (c == '"' || c == '\\') {
+		if (wide) {
+			for (size_t end = i + wide; i < end; i++)
+				add_char(l, s[i]);
+			i--;
+		} else if (c == '"' || c == '\\') {
 			add_char(l, '\\');
 			add_char(l, (char)c);
 		} else if (c < 0x20 || c >= 0x7f) { /* octets, not text: each for itself */
@@ -280,11 +301,16 @@ const char *log_quote(const void *p, size_t len, char *buf, size_t size)
 	end = size - 1 - quotes; /* room for the closing quote and the end */
 	if (quotes)
 		buf[n++] = '"';
-	for (size_t i = 0; i < len && n + (is_plain(s[i]) ? 1 : 4) <= end; i++) {
-		if (is_plain(s[i])) {
-			buf[n++] = (char)s[i];
+	for (size_t i = 0, take; i < len; i += take) {
+		take = is_plain(s[i]) ? 1 : wide_char(s + i, len - i);
+		if (n + (take ? take : 4) > end)
+			break;
+		if (take) {
+			memcpy(buf + n, s + i, take);
+			n += take;
 			continue;
 		}
+		take = 1;
 		buf[n++] = '\\';
 		buf[n++] = 'x';
 		buf[n++] = hex[s[i] >> 4];
