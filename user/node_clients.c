@@ -232,6 +232,18 @@ void node_clients_deaf(struct node *n, bool deaf)
 		(void)(deaf ? event_del(n->dhcp_ev[i]) : event_add(n->dhcp_ev[i], NULL));
 }
 
+/* The interface's address says which scope its clients are in. Writing that forgets where the
+ * partner has no address left: it is told again with the turn. */
+static void tell_filter(struct node *n)
+{
+	(void)datapath_set_local(n->dp);
+	(void)datapath_set_scopes(n->dp, &n->conf->scopes);
+	for (uint32_t i = 0; i < n->conf->scopes.n_scopes; i++) {
+		n->scopes[i].partner_empty = false;
+		node_touch_scope(n, &n->conf->scopes.scopes[i]);
+	}
+}
+
 void node_clients_refresh(struct node *n)
 {
 	bool changed = dhcp_io_rescan(n->io);
@@ -241,7 +253,7 @@ void node_clients_refresh(struct node *n)
 		return;
 	(void)node_clients_start(n);
 	if (n->dp)
-		(void)datapath_set_local(n->dp);
+		tell_filter(n);
 }
 
 void node_clients_close(struct node *n)
