@@ -217,6 +217,11 @@ static void add_server(const struct node *n, struct metrics *m)
 	const struct node_counters *c = &n->count;
 
 	add(m, "twinlease_datagrams_total", "DHCP datagrams heard", false, (double)c->datagrams);
+	for (unsigned i = 0; i < DHCP_VERDICTS; i++)
+		if (i != DHCP_OK)
+			add_with(m, "twinlease_datagrams_malformed_total", "verdict",
+				 dhcp_verdict_name(i), "datagrams that are no DHCP message", false,
+				 (double)c->malformed[i]);
 	add(m, "twinlease_datagrams_stale_total", "datagrams that waited too long", false,
 	    (double)c->stale);
 	add(m, "twinlease_replies_late_total", "replies not sent: the disk took too long", false,
