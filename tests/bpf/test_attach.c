@@ -422,6 +422,30 @@ static void test_daemon(void **state)
 	wait_detached();
 }
 
+/* The switch of an emergency: it works, and is told, while the daemon runs. */
+static void test_detach_below_daemon(void **state)
+{
+	struct datapath_conf c = conf_of(FILTER_NATIVE);
+	struct datapath *dp = NULL;
+	struct datapath_status st;
+
+	(void)state;
+	if (datapath_open(&c, &dp, err))
+		fail_msg("%s", err);
+	detach();
+	wait_detached();
+	datapath_status(dp, &st);
+	assert_false(st.attached[0]);
+	attach(FILTER_NATIVE); /* another load of the program: the pins tell */
+	datapath_status(dp, &st);
+	assert_true(st.attached[0]);
+	assert_int_equal(run("rm %s/link-" OUR_SIDE, dir), 0);
+	wait_detached();
+	datapath_status(dp, &st);
+	assert_false(st.attached[0]);
+	datapath_close(dp);
+}
+
 /* After start: another user, no capability, and the maps still obey. */
 static void test_without_capabilities(void **state)
 {
@@ -562,6 +586,7 @@ int main(void)
 		cmocka_unit_test(test_refuses_relay_agent),
 		cmocka_unit_test(test_refuses_what_is_not_there),
 		cmocka_unit_test(test_daemon),
+		cmocka_unit_test(test_detach_below_daemon),
 		cmocka_unit_test(test_without_capabilities),
 		cmocka_unit_test(test_bpftool_way),
 		cmocka_unit_test(test_auto_goes_on_without),

@@ -107,43 +107,44 @@ int dp_attach(const struct datapath_conf *c, const char *iface, int prog, const 
 	return r;
 }
 
-int dp_open_link(const char *dir, const char *iface)
+uint32_t dp_link_prog(const char *dir, const char *iface)
 {
-	uint32_t ifindex = if_nametoindex(iface), id;
+	uint32_t ifindex = if_nametoindex(iface), id = 0;
 	char path[320], err[256];
+	int fd;
 
 	if (!ifindex || dp_pin_path(path, sizeof(path), dir, "link-", iface, err) < 0)
-		return -1;
-	return open_link(path, ifindex, &id);
+		return 0;
+	fd = open_link(path, ifindex, &id);
+	if (fd >= 0)
+		close(fd); /* held open, it would keep the filter there when the pin is removed */
+	return id;
 }
 
-int dp_open_prog(const char *dir)
+uint32_t dp_pinned_prog(const char *dir)
 {
-	char path[320], err[256];
-
-	return dp_pin_path(path, sizeof(path), dir, "", "prog", err) < 0 ? -1 : bpf_obj_get(path);
-}
-
-static uint32_t prog_id_of(int link, int prog, uint32_t ifindex)
-{
-	struct bpf_link_info l = { 0 };
 	struct bpf_prog_info p = { 0 };
-	uint32_t l_len = sizeof(l), p_len = sizeof(p);
+	uint32_t len = sizeof(p);
+	char path[320], err[256];
+	int fd, r;
 
-	if (link >= 0 && !bpf_obj_get_info_by_fd(link, &l, &l_len) && l.xdp.ifindex == ifindex)
-		return l.prog_id;
-	if (prog >= 0 && !bpf_obj_get_info_by_fd(prog, &p, &p_len))
-		return p.id;
-	return 0;
+	if (dp_pin_path(path, sizeof(path), dir, "", "prog", err) < 0)
+		return 0;
+	fd = bpf_obj_get(path);
+	if (fd < 0)
+		return 0;
+	r = bpf_obj_get_info_by_fd(fd, &p, &len);
+	close(fd);
+	return r < 0 ? 0 : p.id;
 }
 
-bool dp_is_attached(const char *iface, int link, int prog)
+bool dp_is_attached(const char *iface, uint32_t prog_id)
 {
 	uint32_t ifindex = if_nametoindex(iface), there = 0;
 
 	if (!ifindex || bpf_xdp_query_id((int)ifindex, 0, &there) || !there)
 		return false;
-	return there == prog_id_of(link, prog, ifindex);
+	return there == prog_id;
 }
 
 int datapath_attach(const struct datapath_conf *c, const char *iface, char err[256])

@@ -55,6 +55,24 @@ static void *map_memory(int fd, size_t size)
 	return p == MAP_FAILED ? NULL : p;
 }
 
+/* Attached by somebody else meanwhile, or newly: the pins tell, where we may open them. */
+static bool still_attached(const struct datapath *dp, struct dp_iface *i)
+{
+	uint32_t pins[2];
+
+	if (dp_is_attached(i->name, i->prog_id))
+		return true;
+	pins[0] = dp_link_prog(dp->pin_directory, i->name);
+	pins[1] = dp_pinned_prog(dp->pin_directory);
+	for (unsigned n = 0; n < 2; n++) {
+		if (!dp_is_attached(i->name, pins[n]))
+			continue;
+		i->prog_id = pins[n];
+		return true;
+	}
+	return false;
+}
+
 static int take_maps(struct datapath *dp, char err[256])
 {
 	dp->cpus = libbpf_num_possible_cpus();
@@ -68,9 +86,8 @@ static int take_maps(struct datapath *dp, char err[256])
 			 strerror(errno));
 		return -ENOMEM;
 	}
-	dp->prog = dp_open_prog(dp->pin_directory);
-	for (unsigned i = 0; i < dp->n_ifaces; i++)
-		dp->ifaces[i].link = dp_open_link(dp->pin_directory, dp->ifaces[i].name);
+	for (unsigned i = 0; i < dp->n_ifaces; i++) /* later we may not open the link's pin */
+		(void)still_attached(dp, &dp->ifaces[i]);
 	dp->timens_ns = timens_offset_ns();
 	datapath_disarm(dp); /* until all tables are ours */
 	datapath_settle(dp); /* whatever a former daemon left half-way */
@@ -143,10 +160,8 @@ static int remember_conf(struct datapath *dp, const struct datapath_conf *c, cha
 		return -E2BIG;
 	}
 	strcpy(dp->pin_directory, c->pin_directory);
-	for (unsigned i = 0; i < c->n_interfaces; i++) {
+	for (unsigned i = 0; i < c->n_interfaces; i++)
 		snprintf(dp->ifaces[i].name, sizeof(dp->ifaces[i].name), "%s", c->interfaces[i]);
-		dp->ifaces[i].link = -1;
-	}
 	dp->n_ifaces = c->n_interfaces;
 	dp->fail_open_ns = (uint64_t)c->fail_open_after_ms * 1000000u;
 	dp->mode = "off";
@@ -166,7 +181,6 @@ int datapath_open(const struct datapath_conf *c, struct datapath **ret, char err
 	dp = calloc(1, sizeof(*dp));
 	if (!dp)
 		return -ENOMEM;
-	dp->prog = -1;
 	r = remember_conf(dp, c, err);
 	if (!r)
 		r = open_by_mode(dp, c, err);
@@ -193,12 +207,6 @@ void datapath_close(struct datapath *dp)
 		munmap(dp->alive, pages(sizeof(*dp->alive)));
 	if (dp->control)
 		munmap(dp->control, pages(TL_MAX_RELATIONS * sizeof(*dp->control)));
-	for (unsigned i = 0; i < dp->n_ifaces; i++) {
-		if (dp->ifaces[i].link >= 0)
-			close(dp->ifaces[i].link);
-	}
-	if (dp->prog >= 0)
-		close(dp->prog);
 	dp_maps_close(&dp->maps);
 	free(dp->buckets);
 	free(dp);
@@ -311,22 +319,6 @@ int datapath_set_policy(struct datapath *dp, unsigned relation, const struct rel
 }
 
 /* --- what the kernel counted ------------------------------------------------------------------ */
-
-/* Attached again by somebody else meanwhile: the pins tell, where we may open them. */
-static bool still_attached(struct datapath *dp, struct dp_iface *i)
-{
-	int link;
-
-	if (dp_is_attached(i->name, i->link, dp->prog))
-		return true;
-	link = dp_open_link(dp->pin_directory, i->name);
-	if (link < 0)
-		return false;
-	if (i->link >= 0)
-		close(i->link);
-	i->link = link;
-	return dp_is_attached(i->name, i->link, -1);
-}
 
 void datapath_status(struct datapath *dp, struct datapath_status *ret)
 {

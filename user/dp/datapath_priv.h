@@ -18,7 +18,7 @@ struct dp_maps {
 
 struct dp_iface {
 	char name[IF_NAMESIZE];
-	int link; /* fd of our link, or -1; opened at start, since later we may not */
+	uint32_t prog_id; /* of the program that is ours there; 0: none known */
 };
 
 /* Where the clients of an interface or VLAN belong. */
@@ -41,7 +41,6 @@ struct datapath {
 	char pin_directory[200];
 	struct dp_iface ifaces[DP_IFACES];
 	unsigned n_ifaces;
-	int prog; /* fd of the pinned program, or -1 */
 	struct dp_direct direct[TL_MAX_IFACES];
 	unsigned n_direct;
 	/* switches since the last membarrier, by relationship */
@@ -70,9 +69,9 @@ int dp_pin_path(char *ret, size_t size, const char *dir, const char *prefix, con
  */
 int dp_attach(const struct datapath_conf *c, const char *iface, int prog, const char **ret_mode,
 	      char err[256]);
-/* Pins that tell later whether the filter is still there; -1 when there is none. */
-int dp_open_link(const char *dir, const char *iface);
-int dp_open_prog(const char *dir);
-/* Is the program on the interface that of our link, or else our pinned one? No capability needed.
- */
-bool dp_is_attached(const char *iface, int link, int prog);
+/* Ids of the programs that the pins hold, 0 without a pin that we may open. No fd stays open: the
+ * pin alone keeps the filter on its interface, so that removing it is a switch. */
+uint32_t dp_link_prog(const char *dir, const char *iface);
+uint32_t dp_pinned_prog(const char *dir);
+/* Is the program on the interface that one? No capability needed. */
+bool dp_is_attached(const char *iface, uint32_t prog_id);
