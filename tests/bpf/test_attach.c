@@ -274,6 +274,69 @@ static void test_refuses_what_is_not_there(void **state)
 	rmdir("/tmp/twinlease-no-bpffs");
 }
 
+/* --- pins --- */
+
+/* The names of VLAN devices have dots, which a BPF file system does not take. */
+static void test_name_with_a_dot(void **state)
+{
+	struct datapath_conf c = conf_of(FILTER_NATIVE);
+	uint32_t ignored;
+	int link;
+
+	(void)state;
+	assert_int_equal(run("ip link set " OUR_SIDE " down && ip link set " OUR_SIDE
+			     " name tlx.10 && ip link set tlx.10 up"),
+			 0);
+	for (int i = 0; i < 2; i++) { /* the second finds the link of the first */
+		if (datapath_attach(&c, "tlx.10", err))
+			fail_msg("%s", err);
+	}
+	open_pin("link-tlx:10", &link);
+	close(link);
+	assert_int_equal(datapath_detach(dir, "tlx.10", err), 0);
+	assert_int_equal(run("ip link set tlx.10 down && ip link set tlx.10 name " OUR_SIDE
+			     " && ip link set " OUR_SIDE " up"),
+			 0);
+	(void)attached_prog(&ignored);
+	wait_detached();
+}
+
+/* /sys/fs/bpf is often open to all: what somebody else made there ahead of us is not ours. */
+static void test_refuses_pins_of_others(void **state)
+{
+	struct datapath_conf c = conf_of(FILTER_NATIVE);
+	char theirs[64];
+	struct stat st;
+
+	(void)state;
+	snprintf(theirs, sizeof(theirs), "/tmp/twinlease-theirs-%d", getpid());
+	c.group = "daemon";
+	assert_int_equal(run("rm -rf %s; mkdir -m 0700 %s", dir, theirs), 0);
+
+	/* their directory, and in it the way to a place of ours */
+	assert_int_equal(
+		run("mkdir %s && ln -s %s %s/maps && chown 65534 %s", dir, theirs, dir, dir), 0);
+	assert_int_equal(datapath_attach(&c, OUR_SIDE, err), -EPERM);
+	assert_non_null(strstr(err, dir));
+	assert_int_equal(stat(theirs, &st), 0);
+	assert_int_equal(st.st_mode & 0777, 0700);
+	assert_int_equal(st.st_gid, 0);
+
+	/* ours, but anybody may write there */
+	assert_int_equal(run("rm -rf %s; mkdir %s && chmod 0777 %s", dir, dir, dir), 0);
+	assert_int_equal(datapath_attach(&c, OUR_SIDE, err), -EPERM);
+
+	/* no directory but a link to one */
+	assert_int_equal(run("rm -rf %s %s-2; mkdir %s-2 && ln -s %s-2 %s && chown -h 65534 %s",
+			     dir, dir, dir, dir, dir, dir),
+			 0);
+	assert_int_equal(datapath_attach(&c, OUR_SIDE, err), -EPERM);
+	assert_int_equal(run("rm -rf %s %s-2 %s", dir, dir, theirs), 0);
+	attach(FILTER_NATIVE);
+	detach();
+	wait_detached();
+}
+
 /* --- the daemon --- */
 
 static const struct scope scopes[] = {
@@ -585,6 +648,8 @@ int main(void)
 		cmocka_unit_test(test_refuses_bridge_port),
 		cmocka_unit_test(test_refuses_relay_agent),
 		cmocka_unit_test(test_refuses_what_is_not_there),
+		cmocka_unit_test(test_name_with_a_dot),
+		cmocka_unit_test(test_refuses_pins_of_others),
 		cmocka_unit_test(test_daemon),
 		cmocka_unit_test(test_detach_below_daemon),
 		cmocka_unit_test(test_without_capabilities),

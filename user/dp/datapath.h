@@ -1,7 +1,7 @@
 #pragma once
 /*
  * The kernel half seen from the daemon: load, attach, pin, and write its maps. Names of pins:
- * PIN-DIRECTORY/{prog,link-IFACE,maps/NAME}; the same as
+ * PIN-DIRECTORY/{prog,link-IFACE,maps/NAME} (a dot in IFACE is a colon there); the same as
  *   bpftool prog load twinlease.bpf.o PIN-DIRECTORY/prog pinmaps PIN-DIRECTORY/maps
  * makes, so that who attaches does not matter to the daemon. user/dp is the only place that
  * includes libbpf and the skeleton.

@@ -35,10 +35,16 @@ int dp_pin_path(char *ret, size_t size, const char *dir, const char *prefix, con
 {
 	int n = snprintf(ret, size, "%s/%s%s", dir, prefix, name);
 
-	if (n >= 0 && (size_t)n < size)
-		return 0;
-	snprintf(err, 256, "the name of the pin directory is too long");
-	return -ENAMETOOLONG;
+	if (n < 0 || (size_t)n >= size) {
+		snprintf(err, 256, "the name of the pin directory is too long");
+		return -ENAMETOOLONG;
+	}
+	/* bpffs takes no dots, which VLAN devices have; no interface has a colon */
+	for (char *c = ret + n - strlen(name); *c; c++) {
+		if (*c == '.')
+			*c = ':';
+	}
+	return 0;
 }
 
 /* libbpf talks to stderr; what matters comes back in @err instead. */
@@ -142,19 +148,42 @@ static void grant(const char *path, const char *group, mode_t mode)
 		(void)chmod(path, mode);
 }
 
+/*
+ * Who mounts a BPF file system without a mode leaves it open to all. A directory that somebody else
+ * made there ahead of us may hold links to anywhere, and we are about to remove, create and give
+ * away what its names stand for.
+ */
+static int make_own(const char *dir, char err[256])
+{
+	struct stat st;
+
+	if ((mkdir(dir, 0700) && errno != EEXIST) || lstat(dir, &st)) {
+		int r = -errno;
+
+		snprintf(err, 256, "cannot make the pin directory %.180s: %s", dir, strerror(-r));
+		return r;
+	}
+	if (S_ISDIR(st.st_mode) && !(st.st_mode & S_IWOTH) &&
+	    (st.st_uid == 0 || st.st_uid == geteuid()))
+		return 0;
+	snprintf(err, 256,
+		 "%.150s is no directory of ours, or open to all: see who made it, and remove it",
+		 dir);
+	return -EPERM;
+}
+
 static int make_directory(const char *dir, const char *group, char err[256])
 {
 	struct statfs fs;
 	char maps[320];
 	int r = dp_pin_path(maps, sizeof(maps), dir, "", "maps", err);
 
+	if (!r)
+		r = make_own(dir, err);
+	if (!r)
+		r = make_own(maps, err);
 	if (r < 0)
 		return r;
-	if ((mkdir(dir, 0700) && errno != EEXIST) || (mkdir(maps, 0700) && errno != EEXIST)) {
-		r = -errno;
-		snprintf(err, 256, "cannot make the pin directory %s: %s", dir, strerror(-r));
-		return r;
-	}
 	if (statfs(dir, &fs) || fs.f_type != BPF_FS_MAGIC) {
 		snprintf(err, 256, "%s is not in a BPF file system: mount -t bpf bpf /sys/fs/bpf",
 			 dir);
