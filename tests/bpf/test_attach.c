@@ -545,6 +545,129 @@ static void test_without_capabilities(void **state)
 	wait_detached();
 }
 
+/* --- tables that change --- */
+
+static bool partner_empty_of(const char *map, const void *key)
+{
+	struct relation_choice c;
+	int fd;
+
+	open_pin(map, &fd);
+	assert_int_equal(bpf_map_lookup_elem(fd, key, &c), 0);
+	close(fd);
+	return c.partner_cannot_serve;
+}
+
+/* As many prefixes as fit, then as many others. */
+static void test_full_of_former_prefixes(void **state)
+{
+	struct datapath_conf c = conf_of(FILTER_NATIVE);
+	struct scope *many = calloc(TL_MAX_PREFIXES, sizeof(*many));
+	struct scope_table t = { .scopes = many, .n_scopes = TL_MAX_PREFIXES };
+	struct datapath *dp = NULL;
+
+	(void)state;
+	assert_non_null(many);
+	if (datapath_open(&c, &dp, err))
+		fail_msg("%s", err);
+	for (uint32_t base = 0x0b000000; base <= 0x0c000000; base += 0x01000000) {
+		for (uint32_t i = 0; i < TL_MAX_PREFIXES; i++)
+			many[i] = (struct scope){ .subnet = base + (i << 8), .prefix = 24 };
+		assert_int_equal(datapath_set_scopes(dp, &t), 0);
+	}
+	assert_int_equal(datapath_set_scopes(dp, &table), 0);
+	datapath_close(dp);
+	free(many);
+	detach();
+	wait_detached();
+}
+
+/* What a former daemon knew of the partner is not what we know: we tell it anew. */
+static void test_partner_empty_is_told_anew(void **state)
+{
+	struct subnet_key subnet = { 24, { 10, 1, 0, 0 } };
+	struct datapath_conf c = conf_of(FILTER_NATIVE);
+	struct datapath *dp = NULL;
+	struct iface_key iface = { .ifindex = if_nametoindex(OUR_SIDE) };
+
+	(void)state;
+	for (int i = 0; i < 2; i++) {
+		if (datapath_open(&c, &dp, err))
+			fail_msg("%s", err);
+		assert_int_equal(datapath_set_scopes(dp, &table), 0);
+		assert_false(partner_empty_of("maps/tl_subnet", &subnet));
+		assert_false(partner_empty_of("maps/tl_iface", &iface));
+		assert_int_equal(datapath_set_partner_empty(dp, &table, 0, true), 0);
+		assert_true(partner_empty_of("maps/tl_subnet", &subnet));
+		assert_true(partner_empty_of("maps/tl_iface", &iface));
+		datapath_close(dp);
+	}
+	detach();
+	wait_detached();
+}
+
+/* More addresses than are known: no reason not to serve, and what is known is right. */
+static void test_more_addresses_than_fit(void **state)
+{
+	struct local_key key = { { 10, 1, 0, 1 } };
+	struct datapath_conf c = conf_of(FILTER_NATIVE);
+	struct datapath *dp = NULL;
+	struct local_value v;
+	FILE *batch;
+	int map;
+
+	(void)state;
+	if (datapath_open(&c, &dp, err))
+		fail_msg("%s", err);
+	batch = popen("ip -batch -", "w");
+	assert_non_null(batch);
+	for (int i = 0; i < TL_MAX_LOCAL; i++)
+		fprintf(batch, "addr add 10.77.%d.%d/32 dev " CLIENT_SIDE "\n", i >> 8, i & 255);
+	assert_int_equal(pclose(batch), 0);
+	assert_int_equal(datapath_set_local(dp), 0);
+	assert_int_equal(run("ip addr flush dev " CLIENT_SIDE), 0);
+	assert_int_equal(datapath_set_local(dp), 0);
+	open_pin("maps/tl_local", &map);
+	assert_int_equal(bpf_map_lookup_elem(map, &key, &v), 0);
+	assert_int_equal(v.ifindex, if_nametoindex(OUR_SIDE));
+	key = (struct local_key){ { 10, 77, 0, 1 } };
+	assert_int_not_equal(bpf_map_lookup_elem(map, &key, &v), 0);
+	close(map);
+	datapath_close(dp);
+	detach();
+	wait_detached();
+}
+
+/* An interface moves to another subnet: its clients belong to another partner, or to none. */
+static void test_interface_changes_subnet(void **state)
+{
+	struct datapath_conf c = conf_of(FILTER_NATIVE);
+	struct iface_key key = { .ifindex = if_nametoindex(OUR_SIDE) };
+	struct relation_choice choice;
+	struct datapath *dp = NULL;
+	int map;
+
+	(void)state;
+	if (datapath_open(&c, &dp, err))
+		fail_msg("%s", err);
+	assert_int_equal(datapath_set_scopes(dp, &table), 0);
+	open_pin("maps/tl_iface", &map);
+	assert_int_equal(bpf_map_lookup_elem(map, &key, &choice), 0);
+	assert_int_equal(choice.relation, 0);
+	assert_int_equal(run("ip addr flush dev " OUR_SIDE
+			     " && ip addr add 10.1.2.1/24 dev " OUR_SIDE " label " OUR_SIDE ":1"),
+			 0);
+	assert_int_equal(datapath_set_scopes(dp, &table), 0);
+	assert_int_equal(bpf_map_lookup_elem(map, &key, &choice), 0);
+	assert_int_equal(choice.relation, 1);
+	assert_int_equal(
+		run("ip addr flush dev " OUR_SIDE " && ip addr add 10.1.0.1/24 dev " OUR_SIDE), 0);
+	datapath_close(dp);
+	close(map);
+	detach();
+	wait_detached();
+}
+
 /* Attached by hand, as the README says; the daemon then works on the pins. */
 static void test_bpftool_way(void **state)
 {
@@ -653,6 +776,10 @@ int main(void)
 		cmocka_unit_test(test_daemon),
 		cmocka_unit_test(test_detach_below_daemon),
 		cmocka_unit_test(test_without_capabilities),
+		cmocka_unit_test(test_full_of_former_prefixes),
+		cmocka_unit_test(test_partner_empty_is_told_anew),
+		cmocka_unit_test(test_more_addresses_than_fit),
+		cmocka_unit_test(test_interface_changes_subnet),
 		cmocka_unit_test(test_bpftool_way),
 		cmocka_unit_test(test_auto_goes_on_without),
 	};

@@ -43,8 +43,13 @@ int datapath_attach(const struct datapath_conf *c, const char *iface, char err[2
 /* Remove the pin of the link: that detaches. -ENOENT: none of ours there, @err says how else. */
 int datapath_detach(const char *pin_directory, const char *iface, char err[256]);
 
-/* All that selects a relationship: prefixes of scopes, interfaces, our own addresses. */
+/**
+ * datapath_set_scopes - all that selects a relationship: prefixes of scopes, and interfaces
+ * Nothing is left of what a partner cannot serve: datapath_set_partner_empty tells it anew.
+ * Return: 0; -E2BIG more prefixes than fit; -errno.
+ */
 int datapath_set_scopes(struct datapath *dp, const struct scope_table *t);
+/* Our own addresses; where there are more than fit, an event, and to the rest all passes. */
 int datapath_set_local(struct datapath *dp);
 
 /**

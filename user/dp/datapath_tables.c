@@ -12,24 +12,58 @@
 #include "dp/datapath_priv.h"
 #include "dp/filter_user.h"
 #include "dp/links.h"
+#include "sys/log.h"
 
 #define KEY_MAX 8
 
-/* Delete what is in the map and not in @keys (@n of @size octets). */
-static int drop_stale(int fd, const void *keys, unsigned n, size_t size,
-		      int (*compare)(const void *, const void *))
+/* What a map shall hold: @n entries of @size octets, each a key of @key_size and its value. */
+struct wanted {
+	void *entries;
+	unsigned n;
+	size_t size, key_size;
+	int (*compare)(const void *, const void *); /* keys */
+};
+
+/* Delete what is in the map and is not wanted. */
+static int drop_stale(int fd, const struct wanted *w)
 {
 	uint8_t key[KEY_MAX], next[KEY_MAX];
 	bool more = !bpf_map_get_next_key(fd, NULL, key);
 
 	while (more) {
 		more = !bpf_map_get_next_key(fd, key, next);
-		if (!bsearch(key, keys, n, size, compare) && bpf_map_delete_elem(fd, key) &&
-		    errno != ENOENT)
+		if (!bsearch(key, w->entries, w->n, w->size, w->compare) &&
+		    bpf_map_delete_elem(fd, key) && errno != ENOENT)
 			return -errno;
 		memcpy(key, next, sizeof(key));
 	}
 	return 0;
+}
+
+static int put_all(int fd, const struct wanted *w)
+{
+	for (unsigned i = 0; i < w->n; i++) {
+		const uint8_t *e = (const uint8_t *)w->entries + i * w->size;
+
+		if (bpf_map_update_elem(fd, e, e + w->key_size, BPF_ANY))
+			return -errno;
+	}
+	return 0;
+}
+
+/* Where old and new do not fit together, the old go first: for a moment the new ones pass. */
+static int replace(int fd, const struct wanted *w)
+{
+	int r;
+
+	qsort(w->entries, w->n, w->size, w->compare);
+	r = put_all(fd, w);
+	if (r == -ENOSPC || r == -E2BIG) {
+		r = drop_stale(fd, w);
+		if (!r)
+			r = put_all(fd, w);
+	}
+	return r < 0 ? r : drop_stale(fd, w);
 }
 
 static int compare_4(const void *a, const void *b)
@@ -44,68 +78,71 @@ static int compare_8(const void *a, const void *b)
 
 /* --- our addresses ---------------------------------------------------------------------------- */
 
-int datapath_set_local(struct datapath *dp)
+struct local_entry {
+	struct local_key key;
+	struct local_value value;
+};
+
+/* Those that do not fit are not known to be ours: what is sent to them passes. */
+static unsigned list_local(const struct ifaddrs *all, struct local_entry ret[TL_MAX_LOCAL])
 {
-	static struct local_key keys[TL_MAX_LOCAL];
-	int fd = dp->maps.fd[MAP_tl_local], r = 0;
-	struct ifaddrs *all;
 	unsigned n = 0;
 
-	if (getifaddrs(&all))
-		return -errno;
-	for (const struct ifaddrs *a = all; a && !r; a = a->ifa_next) {
+	for (const struct ifaddrs *a = all; a; a = a->ifa_next) {
 		const struct sockaddr_in *sin = (const void *)a->ifa_addr;
-		struct local_value v = { .ifindex = if_nametoindex(a->ifa_name) };
 
 		if (!sin || sin->sin_family != AF_INET)
 			continue;
 		if (n == TL_MAX_LOCAL) {
-			r = -E2BIG;
+			log_event(LOG_L_WARNING, "filter-addresses",
+				  "known=%u why=\"this host has more: DISCOVERs to those pass\"",
+				  n);
 			break;
 		}
-		memcpy(keys[n].address, &sin->sin_addr, 4);
-		if (bpf_map_update_elem(fd, &keys[n++], &v, BPF_ANY))
-			r = -errno;
+		memcpy(ret[n].key.address, &sin->sin_addr, 4);
+		ret[n++].value.ifindex = if_nametoindex(a->ifa_name);
 	}
+	return n;
+}
+
+int datapath_set_local(struct datapath *dp)
+{
+	static struct local_entry entries[TL_MAX_LOCAL];
+	struct wanted w = { entries, 0, sizeof(entries[0]), sizeof(entries[0].key), compare_4 };
+	struct ifaddrs *all;
+
+	if (getifaddrs(&all))
+		return -errno;
+	w.n = list_local(all, entries);
 	freeifaddrs(all);
-	qsort(keys, n, sizeof(keys[0]), compare_4);
-	return r < 0 ? r : drop_stale(fd, keys, n, sizeof(keys[0]), compare_4);
+	return replace(dp->maps.fd[MAP_tl_local], &w);
 }
 
 /* --- prefixes --------------------------------------------------------------------------------- */
 
-static int put_subnet(int fd, struct filter_subnet *s)
-{
-	struct relation_choice old;
-
-	if (!bpf_map_lookup_elem(fd, &s->key, &old) && old.relation == s->choice.relation)
-		s->choice.partner_cannot_serve = old.partner_cannot_serve;
-	return bpf_map_update_elem(fd, &s->key, &s->choice, BPF_ANY) ? -errno : 0;
-}
-
 static int set_subnets(struct datapath *dp, const struct scope_table *t)
 {
 	struct filter_subnet *s = calloc(t->n_scopes + 1u, sizeof(*s));
-	struct subnet_key *keys = calloc(t->n_scopes + 1u, sizeof(*keys));
-	int fd = dp->maps.fd[MAP_tl_subnet], r = s && keys ? 0 : -ENOMEM;
-	unsigned n = r ? 0 : filter_subnets_of(t, s, t->n_scopes);
+	struct wanted w = { s, 0, sizeof(*s), sizeof(s->key), compare_8 };
+	int r;
 
-	if (n > TL_MAX_PREFIXES)
-		r = -E2BIG;
-	for (unsigned i = 0; i < n && !r; i++) {
-		r = put_subnet(fd, &s[i]);
-		keys[i] = s[i].key;
-	}
-	if (!r) {
-		qsort(keys, n, sizeof(*keys), compare_8);
-		r = drop_stale(fd, keys, n, sizeof(*keys), compare_8);
-	}
+	if (!s)
+		return -ENOMEM;
+	w.n = filter_subnets_of(t, s, t->n_scopes);
+	r = w.n > TL_MAX_PREFIXES ? -E2BIG : replace(dp->maps.fd[MAP_tl_subnet], &w);
 	free(s);
-	free(keys);
 	return r;
 }
 
 /* --- interfaces ------------------------------------------------------------------------------- */
+
+/* Labels ("eth0:1") count as their interface. */
+static bool is_address_of(const struct ifaddrs *a, const char *iface)
+{
+	size_t len = strcspn(a->ifa_name, ":");
+
+	return len == strlen(iface) && !memcmp(a->ifa_name, iface, len);
+}
 
 /* The scope of an interface's clients: that of its first address in one. */
 static const struct scope *scope_of(const struct ifaddrs *all, const char *iface,
@@ -115,7 +152,7 @@ static const struct scope *scope_of(const struct ifaddrs *all, const char *iface
 		const struct sockaddr_in *sin = (const void *)a->ifa_addr;
 		const struct scope *s;
 
-		if (!sin || sin->sin_family != AF_INET || strcmp(a->ifa_name, iface) != 0)
+		if (!sin || sin->sin_family != AF_INET || !is_address_of(a, iface))
 			continue;
 		s = scope_find(t, ntohl(sin->sin_addr.s_addr));
 		if (s)
@@ -166,23 +203,19 @@ static struct relation_choice choice_of(const struct scope *s, bool partner_empt
 
 static int set_ifaces(struct datapath *dp, const struct scope_table *t)
 {
-	struct iface_key keys[TL_MAX_IFACES];
-	int fd = dp->maps.fd[MAP_tl_iface];
+	struct filter_iface entries[TL_MAX_IFACES];
+	struct wanted w = { entries, 0, sizeof(entries[0]), sizeof(entries[0].key), compare_8 };
 	struct ifaddrs *addrs;
 
 	if (getifaddrs(&addrs))
 		return -errno;
 	find_direct(dp, addrs, t);
 	freeifaddrs(addrs);
-	for (unsigned i = 0; i < dp->n_direct; i++) {
-		struct relation_choice c = choice_of(&t->scopes[dp->direct[i].scope], false);
-
-		keys[i] = dp->direct[i].key;
-		if (bpf_map_update_elem(fd, &keys[i], &c, BPF_ANY))
-			return -errno;
+	for (; w.n < dp->n_direct; w.n++) {
+		entries[w.n].key = dp->direct[w.n].key;
+		entries[w.n].choice = choice_of(&t->scopes[dp->direct[w.n].scope], false);
 	}
-	qsort(keys, dp->n_direct, sizeof(keys[0]), compare_8);
-	return drop_stale(fd, keys, dp->n_direct, sizeof(keys[0]), compare_8);
+	return replace(dp->maps.fd[MAP_tl_iface], &w);
 }
 
 int datapath_set_scopes(struct datapath *dp, const struct scope_table *t)
