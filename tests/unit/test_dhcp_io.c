@@ -884,6 +884,34 @@ static void test_absent_interface(void **state)
 	hear_all(); /* veth0 never noticed */
 }
 
+/* A device that was lent to a container comes back with the number it had; packet sockets do not
+ * follow it there and back. */
+static void test_same_number_again(void **state)
+{
+	static const char *const dev[] = { "veth0", "later0" };
+	struct dhcp_io_conf c = { .interfaces = dev, .n_interfaces = 2 };
+	char again[160];
+
+	(void)state;
+	make_later(true);
+	assert_int_equal(dhcp_io_open(&c, &io, err), 0);
+	n_heard = 0;
+	hear_by_later(80);
+	snprintf(again, sizeof(again),
+		 "ip link add later0 index %u type veth peer name later1 && "
+		 "ip addr add 10.10.0.1/24 dev later0 && ip link set later0 up && "
+		 "ip link set later1 up",
+		 if_nametoindex("later0"));
+	make_later(false);
+	run(again);
+	assert_true(dhcp_io_rescan(io)); /* forgotten */
+	assert_true(dhcp_io_rescan(io)); /* opened anew */
+	assert_null(dhcp_io_problem(io, 1));
+	assert_false(dhcp_io_rescan(io));
+	hear_by_later(81);
+	make_later(false);
+}
+
 static void test_addresses(void **state)
 {
 	(void)state;
@@ -1001,6 +1029,7 @@ int main(void)
 		cmocka_unit_test_teardown(test_capabilities, close_io),
 		cmocka_unit_test_teardown(test_bad_name, close_io),
 		cmocka_unit_test_teardown(test_absent_interface, close_io),
+		cmocka_unit_test_teardown(test_same_number_again, close_io),
 		cmocka_unit_test_teardown(test_addresses, close_io),
 		cmocka_unit_test_teardown(test_link_down_and_up, close_io),
 	};

@@ -36,6 +36,18 @@ static unsigned device_mtu(const struct dhcp_io *io, const char *name)
 	return ioctl(io->raw, SIOCGIFMTU, &req) < 0 ? 0 : (unsigned)req.ifr_mtu;
 }
 
+/* A device that left this namespace and came back has the number it had, but the packet socket let
+ * go of it when it left: its name holds no device's number since then. */
+static bool is_orphaned(const struct io_iface *i)
+{
+	struct sockaddr_ll at = { 0 };
+	socklen_t len = sizeof(at);
+
+	return i->fd[IO_PACKET] >= 0 &&
+	       !getsockname(i->fd[IO_PACKET], (struct sockaddr *)&at, &len) &&
+	       at.sll_ifindex != i->ifindex;
+}
+
 /* The sockets of a device that is not there any more, or not the same one. */
 static void retire_sockets(struct io_iface *i)
 {
@@ -51,6 +63,8 @@ static int follow_device(struct dhcp_io *io, struct io_iface *i)
 {
 	int index = device_index(io, i->name), r, changed = 0;
 
+	if (index == i->ifindex && is_orphaned(i))
+		index = 0; /* absent until the next look, when the port is free again */
 	if (index != i->ifindex) {
 		changed = i->fd[IO_UDP] >= 0;
 		retire_sockets(i);
