@@ -99,7 +99,8 @@ static int open_pins(const char *dir, struct bpf_map *const want[N_MAPS], struct
 			snprintf(err, 256, "cannot open %.160s: %s%s", path, strerror(-r),
 				 r == -ENOENT ? ": attach the filter first (twinctl filter attach "
 						"IFACE)"
-				 : r == -EACCES ? ": attach with --group of the daemon's user"
+				 : r == -EACCES ? ": attach with --group of the daemon's "
+						  "user, chmod o+x /sys/fs/bpf"
 						: "");
 		} else if (!same_shape(m.fd[i], want[i])) {
 			r = -EPROTO;
@@ -160,7 +161,9 @@ static int make_own(const char *dir, char err[256])
 	if ((mkdir(dir, 0700) && errno != EEXIST) || lstat(dir, &st)) {
 		int r = -errno;
 
-		snprintf(err, 256, "cannot make the pin directory %.180s: %s", dir, strerror(-r));
+		snprintf(err, 256, "cannot make the pin directory %.120s: %s%s", dir, strerror(-r),
+			 r == -EACCES ? ": chmod o+x /sys/fs/bpf, and make it for the daemon's user"
+				      : "");
 		return r;
 	}
 	if (S_ISDIR(st.st_mode) && !(st.st_mode & S_IWOTH) &&
