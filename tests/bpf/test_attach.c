@@ -17,6 +17,7 @@
 #include <linux/magic.h>
 
 #include "dp/datapath.h"
+#include "dp/links.h"
 #include "rig.h"
 
 #define OUR_SIDE "tlx0" /* the filter is here */
@@ -335,6 +336,35 @@ static void test_refuses_pins_of_others(void **state)
 	attach(FILTER_NATIVE);
 	detach();
 	wait_detached();
+}
+
+/* A device per VLAN and container: the one we look for may stand far behind. */
+static int find_among_many(void)
+{
+	static struct link_info all[LINKS_MAX];
+	FILE *batch;
+	int n;
+
+	if (unshare(CLONE_NEWNET) || !(batch = popen("ip -batch -", "w")))
+		return 2;
+	for (int i = 0; i < 600; i++)
+		fprintf(batch, "link add many%d type veth peer name more%d\n", i, i);
+	if (pclose(batch))
+		return 3;
+	n = links_list(all, LINKS_MAX);
+	return n == 1201 && links_find(all, n, "many599") && links_find(all, n, "more599") ? 0 : 4;
+}
+
+static void test_many_interfaces(void **state)
+{
+	pid_t pid = fork();
+	int status;
+
+	(void)state;
+	if (pid == 0)
+		_exit(find_among_many());
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status, 0);
 }
 
 /* --- the daemon --- */
@@ -773,6 +803,7 @@ int main(void)
 		cmocka_unit_test(test_refuses_what_is_not_there),
 		cmocka_unit_test(test_name_with_a_dot),
 		cmocka_unit_test(test_refuses_pins_of_others),
+		cmocka_unit_test(test_many_interfaces),
 		cmocka_unit_test(test_daemon),
 		cmocka_unit_test(test_detach_below_daemon),
 		cmocka_unit_test(test_without_capabilities),

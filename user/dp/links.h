@@ -13,7 +13,7 @@ struct link_info {
 	char master_kind[16]; /* of whose port it is: bridge, bond ...; else empty */
 };
 
-#define LINKS_MAX 1024
+#define LINKS_MAX 16384 /* 4,094 VLANs, and as much again for containers */
 
 /**
  * links_list - all interfaces, without any privilege
