@@ -333,6 +333,14 @@ static void test_refuses_pins_of_others(void **state)
 			 0);
 	assert_int_equal(datapath_attach(&c, OUR_SIDE, err), -EPERM);
 	assert_int_equal(run("rm -rf %s %s-2 %s", dir, dir, theirs), 0);
+
+	/* the daemon's user made it, as its service unit does; root attaches for its group */
+	assert_int_equal(run("mkdir -m 0750 %s && chown daemon:daemon %s", dir, dir), 0);
+	if (datapath_attach(&c, OUR_SIDE, err))
+		fail_msg("%s", err);
+	detach();
+	wait_detached();
+	assert_int_equal(run("rm -rf %s", dir), 0);
 	attach(FILTER_NATIVE);
 	detach();
 	wait_detached();

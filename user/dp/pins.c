@@ -7,7 +7,9 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <grp.h>
+#include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -140,13 +142,32 @@ int dp_pins_open(const char *dir, struct dp_maps *ret_maps, char err[256])
 	return r;
 }
 
-/* For the group of the daemon: 0660 and 0750, which bpffs honours. */
+/* For the group of the daemon: 0660 and 0750, which bpffs honours; never what a link leads to. */
 static void grant(const char *path, const char *group, mode_t mode)
 {
 	const struct group *g = group ? getgrnam(group) : NULL;
+	int fd = g ? open(path, O_PATH | O_NOFOLLOW | O_CLOEXEC) : -1;
+	char self[40];
+	struct stat st;
 
-	if (g && !chown(path, (uid_t)-1, g->gr_gid))
-		(void)chmod(path, mode);
+	if (fd < 0)
+		return;
+	snprintf(self, sizeof(self), "/proc/self/fd/%d", fd);
+	if (!fstat(fd, &st) && !S_ISLNK(st.st_mode) &&
+	    !fchownat(fd, "", (uid_t)-1, g->gr_gid, AT_EMPTY_PATH))
+		(void)chmod(self, mode); /* fchmod does not take a descriptor of this kind */
+	close(fd);
+}
+
+/* Root, we, or the daemon's user, whose name its group has. */
+static bool may_own(uid_t uid, const char *group)
+{
+	const struct passwd *pw;
+
+	if (uid == 0 || uid == geteuid())
+		return true;
+	pw = group ? getpwnam(group) : NULL;
+	return pw && uid == pw->pw_uid;
 }
 
 /*
@@ -154,7 +175,7 @@ static void grant(const char *path, const char *group, mode_t mode)
  * made there ahead of us may hold links to anywhere, and we are about to remove, create and give
  * away what its names stand for.
  */
-static int make_own(const char *dir, char err[256])
+static int make_own(const char *dir, const char *group, char err[256])
 {
 	struct stat st;
 
@@ -166,8 +187,7 @@ static int make_own(const char *dir, char err[256])
 				      : "");
 		return r;
 	}
-	if (S_ISDIR(st.st_mode) && !(st.st_mode & S_IWOTH) &&
-	    (st.st_uid == 0 || st.st_uid == geteuid()))
+	if (S_ISDIR(st.st_mode) && !(st.st_mode & S_IWOTH) && may_own(st.st_uid, group))
 		return 0;
 	snprintf(err, 256,
 		 "%.150s is no directory of ours, or open to all: see who made it, and remove it",
@@ -182,9 +202,9 @@ static int make_directory(const char *dir, const char *group, char err[256])
 	int r = dp_pin_path(maps, sizeof(maps), dir, "", "maps", err);
 
 	if (!r)
-		r = make_own(dir, err);
+		r = make_own(dir, group, err);
 	if (!r)
-		r = make_own(maps, err);
+		r = make_own(maps, group, err);
 	if (r < 0)
 		return r;
 	if (statfs(dir, &fs) || fs.f_type != BPF_FS_MAGIC) {
