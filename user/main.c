@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <event2/event.h>
 
@@ -167,6 +168,9 @@ static int run(struct daemon *d)
 	    node_start(d->node, err) < 0) {
 		r = fail(err);
 	} else {
+		if (geteuid() == 0)
+			log_event(LOG_L_WARNING, "running-as-root",
+				  "remedy=\"name an unprivileged user in server.user\"");
 		log_event(LOG_L_INFO, "started", "version=%s configuration=%s", TWINLEASE_VERSION,
 			  d->conf->file);
 		notify_ready("serving");

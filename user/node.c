@@ -332,7 +332,7 @@ void node_turn_end(struct node *n)
 	else
 		try_store_again(n);
 	node_reload_turn(n);
-	if (n->dp && n->now.mono.us - n->vouched.us >= 500000) {
+	if (n->dp && !n->maps_wrong && n->now.mono.us - n->vouched.us >= 500000) {
 		datapath_alive(n->dp);
 		n->vouched = n->now.mono;
 	}
@@ -566,6 +566,13 @@ static int open_filter(struct node *n, char err[256])
 		r = datapath_set_scopes(n->dp, &c->scopes);
 	if (r < 0)
 		snprintf(err, 256, "cannot write the filter's maps: %s", strerror(-r));
+	if (r < 0 && c->filter.mode == FILTER_AUTO) { /* which never fails the start (B10) */
+		log_event(LOG_L_ERROR, "filter-off", "why=\"%s\"", err);
+		datapath_disarm(n->dp);
+		datapath_close(n->dp);
+		n->dp = NULL;
+		return 0;
+	}
 	return r;
 }
 

@@ -206,14 +206,40 @@ static void net_garbage(void *ctx, unsigned i, enum fo_verdict v)
 /* --- what leaves after its commit
  * ------------------------------------------------------------------ */
 
+/* Maps that say what is no longer so are not vouched for: the kernel passes everything, until the
+ * policy could be written after all. */
+static void mistrust_maps(struct node_relation *r, int err)
+{
+	struct node *n = r->node;
+
+	r->policy_lost = true;
+	if (r->map_wrong)
+		return;
+	r->map_wrong = true;
+	n->maps_wrong++;
+	datapath_disarm(n->dp);
+	log_event(LOG_L_ERROR, "filter-maps",
+		  "relationship=%s why=\"the policy cannot be written: %s\" filter=passes-all",
+		  n->conf->relations[r->index].fo.name, strerror(-err));
+}
+
 static void switch_policy(struct node *n, unsigned i, const struct out_policy *p)
 {
+	struct node_relation *rel = &n->relations[i];
 	int64_t us;
+	int r;
 
 	n->views[i] = p->view;
-	n->relations[i].in_force = true;
-	if (!n->dp || datapath_set_policy(n->dp, i, &p->view.policy) < 0)
+	rel->in_force = true;
+	if (!n->dp)
 		return;
+	r = datapath_set_policy(n->dp, i, &p->view.policy);
+	if (r < 0) {
+		mistrust_maps(rel, r);
+		return;
+	}
+	n->maps_wrong -= rel->map_wrong;
+	rel->map_wrong = false;
 	us = clock_now().mono.us - p->decided.us;
 	n->switches.count++;
 	n->switches.us_last = (uint64_t)us;

@@ -33,6 +33,7 @@ struct node_relation {
 	bool in_force;		/* this endpoint's view is in force; before that no lease ends */
 	bool touched;		/* bindings changed in this turn */
 	bool policy_lost;	/* its last view found no room to wait */
+	bool map_wrong; /* the kernel has a policy that is not in force any more */
 	bool broken;		/* something for the partner found no room: close */
 	struct log_limit limit; /* of events that updates cause */
 };
@@ -94,6 +95,7 @@ struct node {
 	struct event *tick, *store_ev, *dhcp_ev[NODE_SOCKETS];
 	unsigned n_dhcp_ev;
 	bool disk_full;	  /* told */
+	unsigned maps_wrong; /* relationships with map_wrong */
 	uint64_t unheard; /* interfaces, as told */
 	bool deaf;	  /* clients are not heard: the store has no room */
 	struct node_counters count;
