@@ -60,8 +60,14 @@ net_down() {
 net_leave() {
 	{
 		echo '#!/bin/sh'
-		echo "kill -CONT ${NET_PID[*]} 2>/dev/null; kill ${NET_PID[*]} 2>/dev/null; sleep 1"
-		echo "kill -9 ${NET_PID[*]} 2>/dev/null"
+		# by namespace, not by number: a number may be somebody else's when this runs
+		echo "ours() { for ns in ${NET_NAMESPACES[*]}; do ip netns pids \$ns 2>/dev/null; done; }"
+		cat <<-'E'
+			for signal in CONT TERM; do kill -$signal $(ours) 2>/dev/null; done
+			n=0
+			while [ -n "$(ours)" ] && [ $n -lt 50 ]; do n=$((n + 1)); sleep 0.1; done
+			kill -KILL $(ours) 2>/dev/null
+		E
 		for ns in "${NET_NAMESPACES[@]}"; do echo "ip netns del $ns"; done
 		for m in "${NET_MOUNTS[@]}"; do echo "umount -l $m"; done
 		echo "rm -rf $NET_TMP"
