@@ -96,9 +96,9 @@ static bool same_view(const struct fo_view *a, const struct fo_view *b)
 {
 	return same_policy(&a->policy, &b->policy) && a->primary == b->primary &&
 	       a->serve_new == b->serve_new && a->serve_renew == b->serve_renew &&
-	       a->hold == b->hold && a->balanced == b->balanced && a->limited == b->limited &&
-	       a->partner_down == b->partner_down && a->mclt == b->mclt &&
-	       a->partner_pool_from == b->partner_pool_from;
+	       a->nak == b->nak && a->hold == b->hold && a->balanced == b->balanced &&
+	       a->limited == b->limited && a->partner_down == b->partner_down &&
+	       a->mclt == b->mclt && a->partner_pool_from == b->partner_pool_from;
 }
 
 void fo_refresh_view(struct fo_endpoint *e)

@@ -10,20 +10,22 @@ struct service {
 	uint8_t serve; /* enum filter_serve */
 	bool fresh;    /* DISCOVER, SELECTING, INIT-REBOOT, RELEASE, DECLINE */
 	bool renew;    /* RENEWING, REBINDING */
+	bool nak;      /* decision A15: only where no conflict is being resolved */
 };
 
 static struct service service_of(unsigned state)
 {
 	switch ((enum fo_state)state) {
 	case FO_NORMAL:
-		return (struct service){ SERVE_BALANCE, true, true };
+		return (struct service){ SERVE_BALANCE, true, true, true };
 	case FO_COMM_INT:
 	case FO_PARTNER_DOWN:
+		return (struct service){ SERVE_ALL, true, true, true };
 	case FO_RESOLUTION_INT:
 	case FO_CONFLICT_DONE:
-		return (struct service){ SERVE_ALL, true, true };
+		return (struct service){ SERVE_ALL, true, true, false };
 	case FO_RECOVER_DONE:
-		return (struct service){ SERVE_NONE, false, true };
+		return (struct service){ SERVE_NONE, false, true, false };
 	case FO_STATE_NONE:
 	case FO_STARTUP:
 	case FO_POTENTIAL_CONFLICT:
@@ -33,7 +35,7 @@ static struct service service_of(unsigned state)
 	case FO_RECOVER_WAIT:
 		break;
 	}
-	return (struct service){ SERVE_NONE, false, false };
+	return (struct service){ SERVE_NONE, false, false, false };
 }
 
 /* Our buckets: the primary's are named, the secondary's are all others; in hot standby the active
@@ -66,6 +68,7 @@ struct fo_view fo_fsm_view(const struct fo_end *end, const struct fo_policy_conf
 		.primary = end->primary,
 		.serve_new = s.fresh,
 		.serve_renew = s.renew,
+		.nak = s.nak,
 		.balanced = end->state == FO_NORMAL,
 		.limited = true,
 		.partner_down = end->state == FO_PARTNER_DOWN,
@@ -78,7 +81,7 @@ struct fo_view fo_fsm_view(const struct fo_end *end, const struct fo_policy_conf
 		v.partner_pool_from = sec_clamp((int64_t)end->stos + mclt);
 	if (held(end->state, hold)) {
 		v.hold = true;
-		v.serve_new = false;
+		v.serve_new = v.nak = false;
 		v.policy.serve = SERVE_NONE;
 	}
 	return v;

@@ -11,6 +11,7 @@ const struct fo_view fo_view_alone = {
 	.primary = true,
 	.serve_new = true,
 	.serve_renew = true,
+	.nak = true,
 	.partner_down = true,
 	.partner_pool_from = 0,
 };

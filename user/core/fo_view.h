@@ -11,6 +11,7 @@ struct fo_view {
 	bool primary;		       /* our role: FREE is ours, else BACKUP is */
 	bool serve_new;	   /* DISCOVER, SELECTING, INIT-REBOOT, DECLINE, RELEASE are heard */
 	bool serve_renew;  /* RENEWING and REBINDING are heard */
+	bool nak;	   /* what we know is certain enough to refuse a client (decision A15) */
 	bool hold;	   /* only own unexpired ACTIVE leases are renewed (decision A8) */
 	bool balanced;	   /* NORMAL: the policy's buckets decide; else everybody is served */
 	bool limited;	   /* the MCLT bounds what a client is promised */

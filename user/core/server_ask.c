@@ -17,8 +17,7 @@ static bool nak(struct job *j, enum server_reason why)
 	struct server_decision *d = j->ret;
 
 	d->reason = SERVER_NOT_AUTHORITATIVE;
-	if (!j->ctx->authoritative ||
-	    !server_hears(j, j->view->serve_new && j->view->serve_renew && !j->view->hold))
+	if (!j->ctx->authoritative || !server_hears(j, j->view->nak))
 		return false;
 	d->reason = SERVER_NAK_LIMIT;
 	if (!pool_nak_take(j->ctx->pool, j->req->key, j->now->mono))

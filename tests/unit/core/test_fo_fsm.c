@@ -873,15 +873,15 @@ static void view_grid(void **state)
 {
 	static const struct {
 		uint8_t own, serve;
-		bool fresh, renew, balanced, down, may_hold;
+		bool fresh, renew, balanced, down, may_hold, nak;
 	} row[] = {
-		{ 0, SERVE_NONE, 0, 0, 0, 0, 0 },    { ST, SERVE_NONE, 0, 0, 0, 0, 0 },
-		{ N, SERVE_BALANCE, 1, 1, 1, 0, 0 }, { CI, SERVE_ALL, 1, 1, 0, 0, 1 },
-		{ PD, SERVE_ALL, 1, 1, 0, 1, 0 },    { PC, SERVE_NONE, 0, 0, 0, 0, 0 },
-		{ RI, SERVE_ALL, 1, 1, 0, 0, 1 },    { CD, SERVE_ALL, 1, 1, 0, 0, 1 },
-		{ R, SERVE_NONE, 0, 0, 0, 0, 0 },    { RW, SERVE_NONE, 0, 0, 0, 0, 0 },
-		{ RD, SERVE_NONE, 0, 1, 0, 0, 0 },   { PA, SERVE_NONE, 0, 0, 0, 0, 0 },
-		{ SD, SERVE_NONE, 0, 0, 0, 0, 0 },
+		{ 0, SERVE_NONE, 0, 0, 0, 0, 0, 0 },	{ ST, SERVE_NONE, 0, 0, 0, 0, 0, 0 },
+		{ N, SERVE_BALANCE, 1, 1, 1, 0, 0, 1 }, { CI, SERVE_ALL, 1, 1, 0, 0, 1, 1 },
+		{ PD, SERVE_ALL, 1, 1, 0, 1, 0, 1 },	{ PC, SERVE_NONE, 0, 0, 0, 0, 0, 0 },
+		{ RI, SERVE_ALL, 1, 1, 0, 0, 1, 0 },	{ CD, SERVE_ALL, 1, 1, 0, 0, 1, 0 },
+		{ R, SERVE_NONE, 0, 0, 0, 0, 0, 0 },	{ RW, SERVE_NONE, 0, 0, 0, 0, 0, 0 },
+		{ RD, SERVE_NONE, 0, 1, 0, 0, 0, 0 },	{ PA, SERVE_NONE, 0, 0, 0, 0, 0, 0 },
+		{ SD, SERVE_NONE, 0, 0, 0, 0, 0, 0 },
 	};
 	struct fo_policy_conf conf = policy();
 
@@ -897,6 +897,7 @@ static void view_grid(void **state)
 			    v.serve_new != (row[i].fresh && !held) || v.serve_renew != row[i].renew)
 				fail_msg("%s hold %d: serve %u", fo_state_name(row[i].own), hold,
 					 v.policy.serve);
+			assert_int_equal(v.nak, row[i].nak && !held);
 			assert_int_equal(v.balanced, row[i].balanced);
 			assert_int_equal(v.partner_down, row[i].down);
 			assert_int_equal(v.hold, held);
@@ -949,7 +950,7 @@ static void view_alone(void **state)
 
 	(void)state;
 	assert_int_equal(v->policy.serve, SERVE_ALL);
-	assert_true(v->primary && v->serve_new && v->serve_renew);
+	assert_true(v->primary && v->serve_new && v->serve_renew && v->nak);
 	assert_false(v->hold || v->balanced || v->limited);
 	assert_int_equal(v->mclt, 0);
 	assert_true(v->partner_down);

@@ -88,7 +88,7 @@ static void pass(uint32_t sec)
 /* --- failover states as the server sees them
  * ------------------------------------------------------ */
 
-enum state { N1, NX, N2, CI, CI2, PD, PD2, RD, HO, NO, AL, STATES };
+enum state { N1, NX, N2, CI, CI2, PD, PD2, RD, HO, NO, AL, STATES, RI = STATES };
 static const char *const state_name[] = { "NORMAL primary, our bucket",
 					  "NORMAL primary, partner's bucket",
 					  "NORMAL secondary, our bucket",
@@ -103,6 +103,7 @@ static const char *const state_name[] = { "NORMAL primary, our bucket",
 
 static void enter(enum state s)
 {
+	/* RI: RESOLUTION-INTERRUPTED, CONFLICT-DONE. They differ from CI in NAKs only */
 	bool serve = s != RD && s != HO && s != NO, normal = s == N1 || s == NX || s == N2;
 
 	if (s == AL) {
@@ -117,6 +118,7 @@ static void enter(enum state s)
 		.primary = s != N2 && s != CI2 && s != PD2,
 		.serve_new = serve,
 		.serve_renew = s != NO,
+		.nak = serve && s != RI,
 		.hold = s == HO,
 		.balanced = normal,
 		.limited = true,
@@ -689,6 +691,9 @@ static void naks(void **state)
 	assert_int_equal(request(RENEWING, STRANGER + 3, ADDR(200)), SERVER_NOT_SERVING);
 	enter(HO);
 	assert_int_equal(request(REBINDING, STRANGER + 3, IP(10, 9, 1, 10)), SERVER_ON_HOLD);
+	assert_false(got.answer);
+	enter(RI);
+	assert_int_equal(request(SELECTING, STRANGER + 3, ADDR(200)), SERVER_NOT_SERVING);
 	assert_false(got.answer);
 	enter(AL);
 	assert_int_equal(request(RENEWING, STRANGER + 3, ADDR(200)), SERVER_NAK_UNKNOWN);
