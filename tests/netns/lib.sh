@@ -5,6 +5,7 @@ set -u
 cd "$(dirname "${BASH_SOURCE[0]}")/../.." || exit 1
 . tools/lib/net.sh
 . tools/lib/servers.sh
+. tools/lib/capture.sh
 FAILED=0
 
 skip() { echo "$*"; exit 77; }

@@ -7,7 +7,7 @@ BUILD_PACKAGES="gcc make libc6-dev linux-libc-dev pkg-config clang llvm bpftool 
 	libcap-dev"
 TEST_PACKAGES="libcmocka-dev iproute2 util-linux jq curl isc-dhcp-client udhcpc"
 # Tests that find one of these missing are skipped and say so; libclang-rt-dev is for "make fuzz".
-OPTIONAL_PACKAGES="isc-dhcp-relay python3 podman runc libclang-rt-dev"
+OPTIONAL_PACKAGES="isc-dhcp-relay isc-dhcp-server tshark python3 podman runc libclang-rt-dev"
 
 have_package() {
 	[ "$(dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null)" = installed ]

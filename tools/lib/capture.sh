@@ -1,0 +1,61 @@
+# shellcheck shell=bash
+# capture.sh - records the failover link of the network of net.sh and lets Wireshark's dissector, a
+# decoder that is not ours, read what we sent. Called by tests in namespaces. Needs tshark.
+#
+#   capture_start 1 && ... && capture_stop 1
+#   check "tshark decodes what server 1 sent" capture_decodes 1 "${NET_LINK_ADDR[1]}"
+#
+# In the dissector of Wireshark 4.0 UPDREQALL and UPDREQ carry each other's names; a client
+# identifier with a zero octet in it gives a warning there. Neither is a fault of the message.
+
+capture_file() { echo "$NET_TMP/link$1.pcap"; }
+capture_possible() { command -v dumpcap >/dev/null && command -v tshark >/dev/null; }
+
+# capture_start SERVER [INTERFACE] [PORT] - in the server's namespace, where a cut cable does not end it
+capture_start() {
+	capture_possible || return 0
+	rm -f "$(capture_file "$1")"
+	net_spawn "capture$1" "s$1" dumpcap -q -i "${2:-eth1}" -f "tcp port ${3:-647}" -w "$(capture_file "$1")"
+	wait_for 10 test -s "$(capture_file "$1")"
+}
+
+# The kernel hands frames over in blocks, some tenths of a second late.
+capture_stop() { # SERVER
+	net_alive "capture$1" || return 0
+	sleep 0.5
+	net_stop "capture$1"
+}
+
+# capture_read SERVER FILTER FIELD... - one line per frame
+capture_read() {
+	local file filter=$2 fields=() f
+	file=$(capture_file "$1")
+	shift 2
+	for f; do fields+=(-e "$f"); done
+	tshark -2 -r "$file" -d tcp.port==647,dhcpfo -Y "$filter" -T fields "${fields[@]}" 2>/dev/null
+}
+
+# Octets that the dissector did not take for a message: what is neither a part of one nor sent again.
+CAPTURE_STRAY='tcp.len > 0 && !dhcpfo && !tcp.reassembled_in && !tcp.segment
+	&& !tcp.analysis.retransmission && !tcp.analysis.keep_alive'
+CAPTURE_BAD='dhcpfo && (_ws.malformed || _ws.expert.severity == 8388608 || dhcpfo.bad_length
+	|| dhcpfo.type > 12 || dhcpfo.optioncode > 29)'
+
+# capture_faults SERVER ADDRESS - what is wrong with the messages from this address, a line each
+capture_faults() {
+	capture_read "$1" "ip.src == $2 && (($CAPTURE_BAD) || ($CAPTURE_STRAY))" \
+		frame.number frame.protocols dhcpfo.type dhcpfo.optioncode _ws.expert.message
+}
+
+capture_messages() { # SERVER ADDRESS - how many failover messages it sent
+	capture_read "$1" "ip.src == $2 && dhcpfo" dhcpfo.type | tr ',' '\n' | grep -c .
+}
+
+# capture_decodes SERVER ADDRESS - true when every message from this address was understood
+capture_decodes() {
+	local faults
+	capture_possible || { echo "      (not looked at: tshark is not installed)"; return 0; }
+	faults=$(capture_faults "$1" "$2")
+	[ -z "$faults" ] || { echo "      not decoded (frame, protocols, types, options, why):"; head -n 10 <<<"$faults"; return 1; }
+	[ "$(capture_messages "$1" "$2")" -gt 0 ] || { echo "      no message from $2 was seen"; return 1; }
+}
