@@ -1,6 +1,7 @@
 /*
  * What the API may read of the node, and the operator's wishes that it may hand in.
  */
+#include "ctl/fo_counters.h"
 #include "node_priv.h"
 
 #include <errno.h>
@@ -236,6 +237,9 @@ static void add_server(const struct node *n, struct metrics *m)
 	    (double)clock_wall_step_sec());
 	add(m, "twinlease_outbox_full_total", "answers given up for lack of room", false,
 	    (double)c->outbox_full);
+	add(m, "twinlease_refusals_untold_total",
+	    "updates refused for which no event was written: too many in one minute", false,
+	    (double)c->refusals_untold);
 	add(m, "twinlease_frozen_total", "times that the process stood still", false,
 	    (double)c->frozen);
 }
@@ -254,62 +258,18 @@ static void add_store(struct node *n, struct metrics *m)
 	add(m, "twinlease_store_used_bytes", "octets in use", true, (double)st.used);
 }
 
-static double value_state(const struct fo_status *s)
-{
-	return s->record->end.state;
-}
-
-static double value_connected(const struct fo_status *s)
-{
-	return s->connected;
-}
-
-static double value_pending(const struct fo_status *s)
-{
-	return s->pending_updates;
-}
-
-static double value_sent(const struct fo_status *s)
-{
-	return (double)s->counters->updates_sent;
-}
-
-static double value_received(const struct fo_status *s)
-{
-	return (double)s->counters->updates_received;
-}
-
-static double value_rejected(const struct fo_status *s)
-{
-	return (double)s->counters->updates_rejected;
-}
-
 /* One metric over all relationships, as the exposition format wants them grouped. */
 static void add_relations(struct node *n, struct metrics *m)
 {
-	static const struct {
-		const char *name, *help;
-		bool gauge;
-		double (*value)(const struct fo_status *s);
-	} table[] = {
-		{ "twinlease_failover_state", "state number of the draft", true, value_state },
-		{ "twinlease_failover_connected", "1: the partner is linked", true,
-		  value_connected },
-		{ "twinlease_failover_pending_updates",
-		  "bindings that the partner has yet to acknowledge", true, value_pending },
-		{ "twinlease_failover_updates_sent_total", "bindings sent", false, value_sent },
-		{ "twinlease_failover_updates_received_total", "bindings received", false,
-		  value_received },
-		{ "twinlease_failover_updates_rejected_total", "bindings rejected here", false,
-		  value_rejected },
-	};
 	struct fo_status s;
 
-	for (unsigned k = 0; k < sizeof(table) / sizeof(table[0]); k++) {
+	for (unsigned k = 0; k < ctl_n_fo_counters; k++) {
+		const struct ctl_fo_counter *c = &ctl_fo_counters[k];
+
 		for (unsigned i = 0; i < n->conf->n_relations; i++) {
 			api_relation(n, i, &s);
-			add_with(m, table[k].name, "relationship", s.conf->name, table[k].help,
-				 table[k].gauge, table[k].value(&s));
+			add_with(m, ctl_fo_metric(c), "relationship", s.conf->name, c->help,
+				 c->gauge, ctl_fo_value(c, &s));
 		}
 	}
 }

@@ -7,29 +7,39 @@
 #include <stdio.h>
 #include <string.h>
 
-#define UPDATE_EVENTS_PER_MIN 60
+#define EVENTS_PER_MIN 60
 
-typedef void describe_fn(char *buf, size_t size, uint32_t a, uint32_t b);
+typedef void describe_fn(const struct node_relation *r, char *buf, size_t size, uint32_t a,
+			 uint32_t b);
 
-static void nothing(char *buf, size_t size, uint32_t a, uint32_t b)
+static void nothing(const struct node_relation *r, char *buf, size_t size, uint32_t a, uint32_t b)
 {
+	(void)r;
 	(void)a;
 	(void)b;
 	(void)size;
 	buf[0] = 0;
 }
 
-static void states(char *buf, size_t size, uint32_t a, uint32_t b)
+/* Without the former state where it is not known. */
+static void states(const struct node_relation *r, char *buf, size_t size, uint32_t a, uint32_t b)
 {
-	snprintf(buf, size, " from=%s to=%s", fo_state_name(a), fo_state_name(b));
+	(void)r;
+	if (a)
+		snprintf(buf, size, " from=%s to=%s", fo_state_name(a), fo_state_name(b));
+	else
+		snprintf(buf, size, " to=%s", fo_state_name(b));
 }
 
-static void link_terms(char *buf, size_t size, uint32_t a, uint32_t b)
+static void link_terms(const struct node_relation *r, char *buf, size_t size, uint32_t a,
+		       uint32_t b)
 {
+	(void)r;
 	snprintf(buf, size, " max-unacked=%u receive-timer=%us", a, b);
 }
 
-static void close_reason(char *buf, size_t size, uint32_t a, uint32_t b)
+static void close_reason(const struct node_relation *r, char *buf, size_t size, uint32_t a,
+			 uint32_t b)
 {
 	static const char *const names[] = {
 		[FO_CLOSE_PEER] = "closed-by-partner",	[FO_CLOSE_SILENT] = "partner-is-silent",
@@ -38,24 +48,44 @@ static void close_reason(char *buf, size_t size, uint32_t a, uint32_t b)
 		[FO_CLOSE_STUCK] = "no-progress"
 	};
 
+	(void)r;
 	(void)b;
 	snprintf(buf, size, " reason=%s",
 		 a < sizeof(names) / sizeof(names[0]) ? names[a] : "unknown");
 }
 
-static void update(char *buf, size_t size, uint32_t a, uint32_t b)
+static void binding(const struct node_relation *r, char *buf, size_t size, uint32_t a, uint32_t b)
 {
-	snprintf(buf, size, " reject-reason=%u binding=%s", a, lease_state_name(b));
+	(void)r;
+	(void)b;
+	snprintf(buf, size, " binding=%s", lease_state_name(a));
 }
 
-static void lead_time(char *buf, size_t size, uint32_t a, uint32_t b)
+static void lead_time(const struct node_relation *r, char *buf, size_t size, uint32_t a, uint32_t b)
 {
+	(void)r;
 	snprintf(buf, size, " max-client-lead-time=%us configured=%us", a, b);
 }
 
-static void skew(char *buf, size_t size, uint32_t a, uint32_t b)
+static const char *time_text(uint32_t sec, char buf[24])
 {
-	snprintf(buf, size, " skew=%ds limit=%us", (int32_t)a, b);
+	time_t t = (time_t)sec;
+	struct tm tm;
+
+	if (!sec || !gmtime_r(&t, &tm) || !strftime(buf, 24, "%Y-%m-%dT%H:%M:%SZ", &tm))
+		strcpy(buf, "-");
+	return buf;
+}
+
+static void clocks(const struct node_relation *r, char *buf, size_t size, uint32_t a, uint32_t b)
+{
+	char theirs[24], ours[24];
+	struct fo_status s;
+
+	fo_endpoint_status(r->ep, &s);
+	snprintf(buf, size, " partner-clock=%s our-clock=%s skew=%ds limit=%us",
+		 time_text(a, theirs), time_text(b, ours), (int32_t)(a - b),
+		 s.clock_skew_limit_sec);
 }
 
 static const struct kind {
@@ -64,15 +94,16 @@ static const struct kind {
 	describe_fn *describe;
 	bool limited;
 } kinds[] = {
-	{ "state", LOG_L_INFO, states, false },
+	{ "state", LOG_L_WARNING, states, false },
+	{ "partner-state", LOG_L_WARNING, states, false },
 	{ "link-up", LOG_L_INFO, link_terms, false },
-	{ "link-lost", LOG_L_WARNING, close_reason, false },
-	{ "update-refused", LOG_L_WARNING, update, true },
-	{ "update-rejected", LOG_L_WARNING, update, true },
-	{ "update-unsendable", LOG_L_ERROR, nothing, true },
+	{ "link-lost", LOG_L_ERROR, close_reason, false },
+	{ "update-unsendable", LOG_L_ERROR, binding, true },
 	{ "config-differs", LOG_L_WARNING, lead_time, false },
 	{ "storage-lost", LOG_L_WARNING, nothing, false },
-	{ "clock-skew", LOG_L_WARNING, skew, false },
+	{ "clock-skew", LOG_L_ERROR, clocks, false },
+	{ "partner-sign", LOG_L_WARNING, nothing, false },
+	{ "connect-failed", LOG_L_WARNING, nothing, true },
 	{ "connect-refused", LOG_L_WARNING, nothing, true },
 	{ "connect-rejected", LOG_L_WARNING, nothing, true },
 	{ "garbage", LOG_L_WARNING, nothing, true },
@@ -88,19 +119,149 @@ static const struct kind *find_kind(const char *what)
 	return &other;
 }
 
+enum log_level node_state_level(unsigned from, unsigned to)
+{
+	if (to == FO_NORMAL)
+		return LOG_L_INFO;
+	return from == FO_NORMAL || to == FO_PARTNER_DOWN ? LOG_L_ERROR : LOG_L_WARNING;
+}
+
+static enum log_level level_of(const struct kind *k, const char *why, uint32_t a, uint32_t b)
+{
+	if (k->describe == states)
+		return node_state_level(a, b);
+	if (k->describe == clocks && strstr(why, "again"))
+		return LOG_L_INFO;
+	return k->level;
+}
+
+static const char *name_of(const struct node_relation *r, char quoted[160])
+{
+	const char *name = r->node->conf->relations[r->index].fo.name;
+
+	return log_quote(name, strlen(name), quoted, 160);
+}
+
 void node_partner_event(struct node_relation *r, const char *what, const char *why, uint32_t addr,
 			uint32_t a, uint32_t b)
 {
 	const struct kind *k = find_kind(what);
-	const char *name = r->node->conf->relations[r->index].fo.name;
-	char about[128], at[32] = "", ip[16], quoted[160];
+	char about[160], at[32] = "", ip[16], quoted[160];
 
-	if (k->limited && !log_allow(&r->limit, UPDATE_EVENTS_PER_MIN, r->node->now.mono))
+	if (k->limited && !log_allow(&r->limit, EVENTS_PER_MIN, r->node->now.mono))
 		return;
 	if (addr)
 		snprintf(at, sizeof(at), " address=%s", ctl_addr_text(addr, ip));
-	k->describe(about, sizeof(about), a, b);
-	log_event(k->level, what, "relationship=%s%s%s%s%s%s",
-		  log_quote(name, strlen(name), quoted, sizeof(quoted)), at, about,
-		  why && *why ? " why=\"" : "", why && *why ? why : "", why && *why ? "\"" : "");
+	k->describe(r, about, sizeof(about), a, b);
+	log_event(level_of(k, why, a, b), what, "relationship=%s%s%s%s%s%s", name_of(r, quoted), at,
+		  about, why && *why ? " why=\"" : "", why && *why ? why : "",
+		  why && *why ? "\"" : "");
+}
+
+/* --- refused updates ---------------------------------------------------------------------------
+ */
+
+#define TOLD 1024 /* of what was told within the last minute, or hour */
+#define TOLD_NEAR 8
+#define MINUTE_US 60000000LL
+#define HOUR_US (60 * MINUTE_US)
+
+/* Told already: not before @until again. */
+static struct told {
+	uint64_t key;
+	mono_t until;
+} told[TOLD];
+
+static uint64_t told_key(const struct node_relation *r, uint32_t addr, const struct fo_refusal *f)
+{
+	return (uint64_t)addr << 32 | (uint64_t)(r->index & 0xffff) << 16 |
+	       (uint64_t)f->reason << 8 | (f->by_us ? 2 : 1);
+}
+
+/* Once in @every_us for each key. Where too many are told at one time the rest is counted only. */
+static bool may_tell(struct node_relation *r, uint64_t key, int64_t every_us)
+{
+	mono_t now = r->node->now.mono;
+	uint64_t at = key * 0x9e3779b97f4a7c15ULL >> 54;
+	struct told *room = NULL;
+
+	for (unsigned i = 0; i < TOLD_NEAR; i++) {
+		struct told *t = &told[(at + i) % TOLD];
+
+		if (t->key == key && t->until.us > now.us)
+			return false;
+		if (!room && t->until.us <= now.us)
+			room = t;
+	}
+	if (!room) {
+		r->node->count.refusals_untold++;
+		return false;
+	}
+	*room = (struct told){ key, mono_add_us(now, every_us) };
+	return true;
+}
+
+static void client_text(const struct lease_client *c, char *buf, size_t size)
+{
+	const uint8_t *p = c->id_len ? c->id : c->chaddr;
+	unsigned len = c->id_len ? c->id_len : c->hlen <= CHADDR_MAX ? c->hlen : CHADDR_MAX;
+	size_t at = 0;
+
+	snprintf(buf, size, "-");
+	for (unsigned i = 0; i < len && at + 4 < size; i++)
+		at += (size_t)snprintf(buf + at, size - at, "%s%02x", i ? ":" : "", p[i]);
+}
+
+/* A range that one of the servers lacks: one event for the scope, since all of its addresses will
+ * be refused (decision A16). */
+static void tell_range(struct node_relation *r, const struct fo_refusal *f)
+{
+	const struct scope_table *t = &r->node->conf->scopes;
+	const struct scope *s = scope_find(t, f->ours->addr);
+	uint32_t net = s ? s->subnet : f->ours->addr & 0xffffff00;
+	char ip[16], first[16], quoted[160];
+
+	if (!may_tell(r, told_key(r, net, f), HOUR_US))
+		return;
+	log_event(LOG_L_WARNING, "range-differs",
+		  "relationship=%s scope=%s/%u address=%s reject-reason=1 missing-at=%s "
+		  "next=\"%s\"",
+		  name_of(r, quoted), ctl_addr_text(net, ip), s ? s->prefix : 24,
+		  ctl_addr_text(f->ours->addr, first), f->by_us ? "us" : "partner", f->next);
+}
+
+static void tell_records(struct node_relation *r, const struct fo_refusal *f)
+{
+	char ip[16], quoted[160], ours[64] = "-", theirs[64] = "-", words[200] = "";
+	char o_ends[24], o_cltt[24], t_ends[24], t_cltt[24], name[64];
+	struct lease_client c;
+	struct lease stored;
+
+	if (!client_key_none(f->ours->key) &&
+	    lease_store_get(r->node->store, f->ours->addr, &stored, &c) == 0)
+		client_text(&c, ours, sizeof(ours));
+	if (f->client)
+		client_text(f->client, theirs, sizeof(theirs));
+	snprintf(name, sizeof(name), "%s", name_of(r, quoted));
+	if (f->words.len)
+		log_quote(f->words.p, f->words.len, words, sizeof(words));
+	log_event(LOG_L_WARNING, f->by_us ? "update-refused" : "update-rejected",
+		  "relationship=%s address=%s reject-reason=%u ours=%s,%s,ends=%s,cltt=%s "
+		  "theirs=%s,%s,ends=%s,cltt=%s%s%s why=\"%s\" next=\"%s\"",
+		  name, ctl_addr_text(f->ours->addr, ip), f->reason,
+		  lease_state_name(f->ours->state), ours, time_text(f->ours->expires, o_ends),
+		  time_text(f->ours->cltt, o_cltt), lease_state_name(f->theirs->state), theirs,
+		  time_text(f->theirs->expires ? f->theirs->expires : f->theirs->rcvd_pet, t_ends),
+		  time_text(f->theirs->cltt, t_cltt), *words ? " partner-says=" : "", words,
+		  fo_reject_text(f->reason), f->next);
+}
+
+void node_partner_refusal(struct node_relation *r, const struct fo_refusal *f)
+{
+	if (f->reason == FO_REJECT_TIME_MISMATCH) /* one event names both clocks: clock-skew */
+		return;
+	if (f->reason == FO_REJECT_ILLEGAL_ADDRESS)
+		tell_range(r, f);
+	else if (may_tell(r, told_key(r, f->ours->addr, f), MINUTE_US))
+		tell_records(r, f);
 }

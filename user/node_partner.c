@@ -133,6 +133,11 @@ static void sink_event(void *ctx, const char *what, const char *why, uint32_t ad
 	node_partner_event(ctx, what, why, addr, a, b);
 }
 
+static void sink_refused(void *ctx, const struct fo_refusal *refusal)
+{
+	node_partner_refusal(ctx, refusal);
+}
+
 static uint64_t sink_random(void *ctx)
 {
 	uint64_t v = 0;
@@ -294,7 +299,8 @@ static int load_one(struct node *n, struct node_relation *r)
 {
 	const struct fo_conf *c = &n->conf->relations[r->index].fo;
 	struct fo_sink sink = { r,	  sink_send,   sink_send_now, sink_close, sink_persist,
-				sink_put, sink_client, sink_policy,   sink_event, sink_random };
+				sink_put, sink_client, sink_policy,   sink_event, sink_random,
+				sink_refused };
 	struct fo_record rec;
 	int err = lease_store_get_relation(n->store, c->name, &rec);
 

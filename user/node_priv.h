@@ -53,6 +53,7 @@ struct out_reply {
 struct node_counters {
 	uint64_t datagrams, stale, late, malformed[DHCP_VERDICTS], reasons[SERVER_REASON_COUNT];
 	uint64_t replies, reply_no_room, outbox_full, expired, turns, frozen;
+	uint64_t refusals_untold; /* updates refused for which no event was written */
 };
 
 struct node {
@@ -153,8 +154,10 @@ void node_watch_disk(struct node *n);
 void node_watch_interfaces(struct node *n);
 
 /* node_events.c */
+enum log_level node_state_level(unsigned from, unsigned to);
 void node_partner_event(struct node_relation *r, const char *what, const char *why, uint32_t addr,
 			uint32_t a, uint32_t b);
+void node_partner_refusal(struct node_relation *r, const struct fo_refusal *f);
 
 /* node_api.c */
 int node_api_open(struct node *n, char err[256]);

@@ -328,6 +328,8 @@ static void relationship_has_every_key(void **state)
 					    "clock-skew",
 					    "pending-updates",
 					    "unacked-updates",
+					    "max-clock-skew",
+					    "counters",
 					    "next" };
 	json_t *o = ask("/v1/relationships/cam%2Fpus", NULL);
 

@@ -7,11 +7,15 @@
  */
 #include "core/fo_endpoint_priv.h"
 
-void fo_skip_rejected(struct fo_endpoint *e, uint32_t addr)
+void fo_skip_rejected(struct fo_endpoint *e, uint32_t addr, enum fo_reject why)
 {
+	uint32_t sec = why == FO_REJECT_ILLEGAL_ADDRESS ? FO_RETRY_MAX_SEC
+		       : why == FO_REJECT_TIME_MISMATCH ? FO_RETRY_SEC
+							: e->retry_sec;
+
 	pool_in_flight(e->pool, addr, true);
-	if (!e->rejected++)
-		e->retry_at = mono_add_us(e->now.mono, (int64_t)e->retry_sec * FO_SEC_US);
+	e->rejected++;
+	e->retry_at = mono_min(e->retry_at, mono_add_us(e->now.mono, (int64_t)sec * FO_SEC_US));
 }
 
 static struct fo_flight *flight_of(struct fo_endpoint *e, uint32_t xid)
@@ -43,14 +47,37 @@ static void accepted(struct fo_endpoint *e, const struct fo_sent *s, const struc
 	fo_store(e, &then, NULL);
 }
 
+/* What is done about a refusal, in words. */
+static const char *next_try(const struct fo_endpoint *e, bool dirty, enum fo_reject reason)
+{
+	if (!dirty)
+		return "nothing: it was told at the partner's request only";
+	if (reason == FO_REJECT_ILLEGAL_ADDRESS)
+		return "it is sent again in an hour, or with the next connection";
+	if (reason == FO_REJECT_TIME_MISMATCH)
+		return "it is sent again when the clocks agree";
+	return e->retry_sec > FO_RETRY_SEC ? "it is sent again later, within an hour"
+					   : "it is sent again in a minute";
+}
+
 static void refused(struct fo_endpoint *e, const struct fo_sent *s, const struct fo_binding *b)
 {
 	const struct lease *l = pool_get(e->pool, s->addr);
+	bool dirty = l && l->flags & LEASE_DIRTY;
+	struct lease known = { .addr = s->addr };
 
 	e->count.updates_rejected_by_partner++;
-	fo_event(e, "update-rejected", fo_reject_text(b->reject), s->addr, b->reject, s->state);
-	if (l && l->flags & LEASE_DIRTY)
-		fo_skip_rejected(e, s->addr);
+	if (l) {
+		known.state = l->acked_state;
+		known.rcvd_pet = l->rcvd_pet;
+		fo_refused(e, &(struct fo_refusal){ .reason = b->reject,
+						    .ours = l,
+						    .theirs = &known,
+						    .words = b->message,
+						    .next = next_try(e, dirty, b->reject) });
+	}
+	if (dirty)
+		fo_skip_rejected(e, s->addr, b->reject);
 	else
 		pool_in_flight(e->pool, s->addr, false);
 }
@@ -126,6 +153,7 @@ void fo_updates_reset(struct fo_endpoint *e)
 				pool_in_flight(e->pool, f->b[k].addr, false);
 		f->xid = 0;
 	}
+	e->count.updates_dropped += e->unacked;
 	e->n_flights = e->unacked = 0;
 	e->ack_len = e->n_acks = 0; /* received, but never to be acknowledged (§8.3) */
 	e->ack_at = MONO_NEVER;

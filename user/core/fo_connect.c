@@ -22,6 +22,8 @@ static void compare_memory(struct fo_endpoint *e, const struct fo_connect *c)
 	e->new_pair = !ours && !theirs;
 	e->peer_count = c->own_kind ? c->start_count & ~FO_START_COUNT_LOST : 0;
 	e->tell_lost = c->own_kind && e->peer_count < e->rec.peer_start_count;
+	if (c->own_kind && c->max_skew && c->max_skew < e->skew_limit)
+		e->skew_limit = c->max_skew;
 	if (!c->own_kind || end->lost_storage || !(told || (!ours && theirs && at == FO_RECOVER)))
 		return;
 	end->lost_storage = true;
@@ -72,6 +74,7 @@ static void introduce(const struct fo_endpoint *e, struct fo_connect *c)
 	c->max_unacked = e->conf->max_unacked;
 	c->receive_timer = e->conf->contact_timeout_sec;
 	c->version = 1;
+	c->max_skew = e->conf->max_clock_skew_sec;
 	c->start_count = e->start_count | (e->tell_lost ? FO_START_COUNT_LOST : 0);
 	memcpy(c->incarnation, e->rec.incarnation, sizeof(c->incarnation));
 	c->has |= 1u << FO_OPT_RELATIONSHIP_NAME | 1u << FO_OPT_VENDOR_CLASS |
@@ -164,9 +167,7 @@ static void link_complete(struct fo_endpoint *e, const struct fo_connect *c)
 	e->progress = e->now.mono;
 	fo_event(e, "link-up", e->own_kind ? "Twinlease" : "another make", 0, c->max_unacked,
 		 c->receive_timer);
-	if (fo_skewed(e))
-		fo_event(e, "clock-skew", "the clocks differ too much", 0,
-			 (uint32_t)(int32_t)(e->skew_ms / 1000), e->conf->max_clock_skew_sec);
+	fo_skew_tell(e);
 	if (e->conf->primary || e->own_kind)
 		fo_link_tell(e);
 	else /* an ISC primary must speak first (failover-behaviour §3.7, 6) */

@@ -18,6 +18,12 @@ void fo_event(struct fo_endpoint *e, const char *what, const char *why, uint32_t
 	e->sink.event(e->sink.ctx, what, why, addr, a, b);
 }
 
+void fo_refused(struct fo_endpoint *e, const struct fo_refusal *r)
+{
+	if (e->sink.refused)
+		e->sink.refused(e->sink.ctx, r);
+}
+
 void fo_persist(struct fo_endpoint *e)
 {
 	e->sink.persist(e->sink.ctx, &e->rec);
@@ -223,6 +229,9 @@ static void enter(struct fo_endpoint *e, uint8_t from, const char *why)
 	uint8_t to = e->rec.end.state;
 
 	e->count.state_changes++;
+	e->count.into_comm_int += to == FO_COMM_INT;
+	e->count.into_partner_down += to == FO_PARTNER_DOWN;
+	e->count.into_recover += to == FO_RECOVER;
 	e->safe_at = e->startup_at = MONO_NEVER;
 	e->recover_until = 0;
 	e->progress = e->now.mono;
@@ -235,12 +244,14 @@ static void enter(struct fo_endpoint *e, uint8_t from, const char *why)
 
 const char *fo_step(struct fo_endpoint *e, const struct fo_in *in)
 {
-	uint8_t from = e->rec.end.state;
+	uint8_t from = e->rec.end.state, peer = e->rec.end.peer;
 	struct fo_step st = fo_fsm_step(&e->rec.end, in);
 
 	if (st.todo & FO_DO_REFUSED)
 		return st.why;
 	e->rec.end = st.next;
+	if (st.next.peer != peer)
+		fo_event(e, "partner-state", "", 0, peer, st.next.peer);
 	if (st.next.state != from)
 		enter(e, from, st.why);
 	carry_out(e, &st, st.next.state != from);

@@ -15,18 +15,19 @@
 #include "core/pool.h"
 
 struct fo_conf {
-	const char *name; /* relationship-name, 1..126 octets */
+	const char *name;  /* relationship-name, 1..126 octets */
 	uint32_t relation; /* index: scopes and maps refer to it */
 	bool primary;
 	struct fo_policy_conf policy; /* the primary's is told to the secondary in CONNECT */
 	uint32_t mclt;
-	uint32_t max_unacked;	      /* ours, told to the partner */
-	uint32_t contact_timeout_sec; /* receive-timer that we announce */
-	uint32_t startup_sec;	      /* 0 = 15 */
+	uint32_t max_unacked;		/* ours, told to the partner */
+	uint32_t contact_timeout_sec;	/* receive-timer that we announce */
+	uint32_t startup_sec;		/* 0 = 15 */
 	uint32_t auto_partner_down_sec; /* 0 = off */
 	uint32_t max_clock_skew_sec;
 	uint32_t standby_reserve; /* percent */
-	uint32_t share_secondary; /* percent of available addresses that should be the secondary's */
+	uint32_t
+		share_secondary; /* percent of available addresses that should be the secondary's */
 	uint32_t misbalance, ownership; /* percent; 15 and 10 */
 	bool after_outage_hold;		/* decision A8 */
 };
@@ -34,12 +35,12 @@ struct fo_conf {
 /* The relationship's record: what must survive. */
 struct fo_record {
 	struct fo_end end;
-	uint32_t mclt;		 /* as learned from CONNECT (secondary) */
-	uint32_t mclt_until;	 /* UTC sec until which @mclt_former still governs waits */
+	uint32_t mclt;	     /* as learned from CONNECT (secondary) */
+	uint32_t mclt_until; /* UTC sec until which @mclt_former still governs waits */
 	uint32_t mclt_former;
-	uint8_t hba[32];	 /* last agreed buckets, 1 = primary */
+	uint8_t hba[32]; /* last agreed buckets, 1 = primary */
 	bool hba_known;
-	uint8_t incarnation[16]; /* all zero: none yet */
+	uint8_t incarnation[16];   /* all zero: none yet */
 	uint64_t peer_start_count; /* the partner's start counter as last heard */
 };
 
@@ -49,11 +50,22 @@ enum fo_close_reason {
 	FO_CLOSE_PROTOCOL, /* malformed or out of order */
 	FO_CLOSE_REJECTED, /* CONNECT was rejected, by us or by them */
 	FO_CLOSE_DUPLICATE,
-	FO_CLOSE_STATE,	   /* the state machine wants it */
-	FO_CLOSE_STUCK,	   /* no progress for 5 minutes */
+	FO_CLOSE_STATE, /* the state machine wants it */
+	FO_CLOSE_STUCK, /* no progress for 5 minutes */
 };
 
 struct fo_endpoint;
+
+/* A binding update that one of the two servers refused: what both hold, and what comes of it. */
+struct fo_refusal {
+	bool by_us;
+	uint8_t reason;			   /* enum fo_reject */
+	const struct lease *ours;	   /* its client is in the store */
+	const struct lease *theirs;	   /* by us: as they told it; else what they last told */
+	const struct lease_client *client; /* by us: theirs */
+	struct octets words; /* by them: what they say of it; own kind: their record */
+	const char *next;    /* what is done next */
+};
 
 struct fo_sink {
 	void *ctx;
@@ -71,6 +83,7 @@ struct fo_sink {
 	void (*event)(void *ctx, const char *what, const char *why, uint32_t addr, uint32_t a,
 		      uint32_t b);
 	uint64_t (*random)(void *ctx);
+	void (*refused)(void *ctx, const struct fo_refusal *r); /* NULL: nobody wants to know */
 };
 
 size_t fo_endpoint_size(const struct fo_conf *c);
@@ -89,8 +102,7 @@ void fo_endpoint_turn(struct fo_endpoint *e, uint64_t batch, const struct now *n
 /* A TCP connection is up and is to be used. @ours: we opened it. The primary sends CONNECT; the
  * secondary waits for it. */
 void fo_endpoint_link_up(struct fo_endpoint *e, const struct now *now, bool ours);
-void fo_endpoint_link_down(struct fo_endpoint *e, const struct now *now,
-			   enum fo_close_reason why);
+void fo_endpoint_link_down(struct fo_endpoint *e, const struct now *now, enum fo_close_reason why);
 /* One whole message (fo_msg_decode said FO_OK). */
 void fo_endpoint_message(struct fo_endpoint *e, const struct fo_msg *m, const struct now *now);
 /* A message that does not decode: closes the link. */
@@ -115,11 +127,13 @@ const char *fo_endpoint_operate(struct fo_endpoint *e, enum fo_event ev, uint32_
 /* --- what it knows ---------------------------------------------------------------------------- */
 
 struct fo_counters {
-	uint64_t sent[13], received[13];  /* by message type */
+	uint64_t sent[13], received[13]; /* by message type */
 	uint64_t updates_sent, updates_acked, updates_rejected_by_partner;
 	uint64_t updates_received, updates_accepted, updates_rejected;
 	uint64_t addresses_given, addresses_taken;
+	uint64_t updates_dropped; /* unanswered when the link was lost; they are sent again */
 	uint64_t links, links_lost, state_changes, garbage;
+	uint64_t into_comm_int, into_partner_down, into_recover;
 };
 
 struct fo_status {
@@ -128,7 +142,8 @@ struct fo_status {
 	const struct fo_view *view;
 	const struct fo_counters *counters;
 	bool connected, own_kind;
-	int32_t clock_skew_ms; /* partner's clock minus ours, smoothed */
+	int32_t clock_skew_ms;	       /* partner's clock minus ours, smoothed */
+	uint32_t clock_skew_limit_sec; /* beyond it updates are refused; 0 no limit */
 	uint32_t pending_updates, unacked_updates;
 	mono_t last_heard;
 	const char *next; /* what happens next, in words; "" nothing */

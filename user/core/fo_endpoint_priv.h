@@ -28,7 +28,8 @@
 #define FO_POOLREQ_SOON_US (5 * FO_SEC_US) /* own kind, and nothing left or more to come */
 #define FO_WALK_CHUNK 4096		   /* rows looked at for a dump in one turn */
 #define FO_SKEW_WINDOW_US (2 * FO_SEC_US)
-#define FO_TRANSLATE_MS 2000 /* smaller differences are the jitter of whole seconds */
+#define FO_SKEW_TELL_US (60 * FO_SEC_US) /* one event a minute while updates are refused */
+#define FO_TRANSLATE_MS 2000		 /* smaller differences are the jitter of whole seconds */
 
 #define FO_BATCH_MAX 40 /* bindings of one BNDUPD: 51 octets is the smallest */
 #define FO_MAX_FLIGHTS 1000
@@ -90,7 +91,9 @@ struct fo_endpoint {
 	uint32_t peer_window, peer_timer_sec;
 	int64_t skew_ms; /* partner's clock minus ours: the larger of these two */
 	int64_t skew_now, skew_before;
-	mono_t skew_until; /* of the present window */
+	mono_t skew_until;   /* of the present window */
+	mono_t skew_told;    /* the event may be repeated from then on */
+	uint32_t skew_limit; /* sec, on this link: the smaller of ours and theirs */
 	mono_t last_heard;
 
 	/* timers: MONO_NEVER when not armed */
@@ -140,6 +143,7 @@ void fo_mclt_agreed(struct fo_endpoint *e);		 /* the secondary has adopted ours 
 void fo_store(struct fo_endpoint *e, const struct lease *l, const struct lease_client *c);
 void fo_event(struct fo_endpoint *e, const char *what, const char *why, uint32_t addr, uint32_t a,
 	      uint32_t b);
+void fo_refused(struct fo_endpoint *e, const struct fo_refusal *r);
 
 /* --- fo_link.c --- */
 void fo_link_close(struct fo_endpoint *e, enum fo_close_reason why);
@@ -152,6 +156,7 @@ void fo_send_plain(struct fo_endpoint *e, uint8_t type, uint32_t xid); /* withou
 /* A time of the partner's clock by ours; 0 stays 0. */
 uint32_t fo_translate(const struct fo_endpoint *e, uint32_t theirs);
 bool fo_skewed(const struct fo_endpoint *e); /* beyond what is tolerated */
+void fo_skew_tell(struct fo_endpoint *e);    /* if it is so, and was not told just now */
 
 /* --- fo_connect.c --- */
 void fo_send_connect(struct fo_endpoint *e);
@@ -172,10 +177,11 @@ bool fo_taking_back(const struct fo_endpoint *e, const struct lease *l);
 
 /* --- fo_acked.c --- */
 void fo_updates_acked(struct fo_endpoint *e, const struct fo_msg *m);
-void fo_updates_reset(struct fo_endpoint *e);		     /* the link is gone */
-void fo_updates_retry(struct fo_endpoint *e);		     /* rejected ones again */
-void fo_updates_forget(struct fo_endpoint *e);		     /* FO_DO_CLEAR_ACKED */
-void fo_skip_rejected(struct fo_endpoint *e, uint32_t addr); /* until the retry */
+void fo_updates_reset(struct fo_endpoint *e);  /* the link is gone */
+void fo_updates_retry(struct fo_endpoint *e);  /* rejected ones again */
+void fo_updates_forget(struct fo_endpoint *e); /* FO_DO_CLEAR_ACKED */
+/* Until the retry, which for a range that the partner lacks is an hour away (decision A16). */
+void fo_skip_rejected(struct fo_endpoint *e, uint32_t addr, enum fo_reject why);
 /* The next binding of this relationship at or after @addr. */
 const struct lease *fo_next_mine(const struct fo_endpoint *e, uint64_t addr);
 

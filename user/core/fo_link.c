@@ -70,9 +70,24 @@ uint32_t fo_translate(const struct fo_endpoint *e, uint32_t theirs)
 
 bool fo_skewed(const struct fo_endpoint *e)
 {
-	int64_t limit = (int64_t)e->conf->max_clock_skew_sec * 1000;
+	int64_t limit = (int64_t)e->skew_limit * 1000;
 
-	return e->own_kind && limit && (e->skew_ms > limit || e->skew_ms < -limit);
+	return e->own_kind && e->conf->max_clock_skew_sec &&
+	       (e->skew_ms > limit || e->skew_ms < -limit);
+}
+
+static void tell_clocks(struct fo_endpoint *e, const char *why)
+{
+	fo_event(e, "clock-skew", why, 0, sec_clamp(e->now.wall.sec + e->skew_ms / 1000),
+		 sec_clamp(e->now.wall.sec));
+}
+
+void fo_skew_tell(struct fo_endpoint *e)
+{
+	if (!fo_skewed(e) || !fo_due(e->skew_told, &e->now))
+		return;
+	e->skew_told = mono_add_us(e->now.mono, FO_SKEW_TELL_US);
+	tell_clocks(e, "the clocks differ too much: updates are refused, both go on serving");
 }
 
 /* Every message tells the time it was made. What comes late looks like a clock that is behind, so
@@ -90,12 +105,15 @@ static void learn_clock(struct fo_endpoint *e, const struct fo_msg *m)
 	if (sample > e->skew_now)
 		e->skew_now = sample;
 	e->skew_ms = e->skew_now > e->skew_before ? e->skew_now : e->skew_before;
-	if (was == fo_skewed(e))
+	if (e->link != LINK_UP) /* whose clock it is shows with the handshake */
 		return;
-	fo_event(e, "clock-skew", was ? "the clocks agree again" : "the clocks differ too much", 0,
-		 (uint32_t)(int32_t)(e->skew_ms / 1000), e->conf->max_clock_skew_sec);
-	if (was)
-		fo_updates_retry(e);
+	fo_skew_tell(e);
+	if (!was || fo_skewed(e))
+		return;
+	e->skew_told.us = 0;
+	tell_clocks(e, "the clocks agree again");
+	fo_updates_retry(e);
+	e->retry_sec = FO_RETRY_SEC;
 }
 
 /* --- messages --------------------------------------------------------------------------------- */
@@ -246,6 +264,7 @@ void fo_endpoint_link_up(struct fo_endpoint *e, const struct now *now, bool ours
 	e->own_kind = e->new_pair = false;
 	e->skew_ms = 0;
 	e->skew_until.us = 0; /* nothing known yet */
+	e->skew_limit = e->conf->max_clock_skew_sec;
 	e->xid = 0;
 	e->last_heard = now->mono;
 	e->handshake_at = mono_add_us(now->mono, FO_HANDSHAKE_US);

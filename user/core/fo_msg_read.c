@@ -78,11 +78,13 @@ static uint64_t vendor_u64(struct octets vendor, uint16_t code, bool *ret_has)
 static void read_connect_vendor(struct octets vendor, struct fo_connect *ret)
 {
 	struct octets incarnation = vendor_sub(vendor, FO_VENDOR_INCARNATION, 16);
+	struct octets skew = vendor_sub(vendor, FO_VENDOR_MAX_SKEW, 4);
 	bool has;
 
 	if (incarnation.p)
 		memcpy(ret->incarnation, incarnation.p, 16);
 	ret->start_count = vendor_u64(vendor, FO_VENDOR_START_COUNT, &has);
+	ret->max_skew = skew.p ? number(skew.p, skew.len) : 0;
 	ret->has |= 1u << FO_OPT_VENDOR_SPECIFIC;
 }
 

@@ -68,6 +68,23 @@ static void answer_with_ours(struct fo_endpoint *e, const struct lease *ours)
 	fo_store(e, &d, NULL);
 }
 
+/* What is done about a refusal of ours, in words. */
+static const char *next_word(const struct fo_endpoint *e, enum fo_reject r)
+{
+	switch (r) {
+	case FO_REJECT_ILLEGAL_ADDRESS:
+		return "give both servers the same ranges: the partner tries again in an hour";
+	case FO_REJECT_TIME_MISMATCH:
+		return "the partner tries again when the clocks agree";
+	case FO_REJECT_IN_USE:
+	case FO_REJECT_OUTDATED:
+	case FO_REJECT_LESS_CRITICAL:
+		return e->own_kind ? "ours stays, and the partner is told of it" : "ours stays";
+	default:
+		return "ours stays";
+	}
+}
+
 /* Who is to be stored: the stored client knows more (host name, relay agent) than the partner
  * tells; an abandoned address is nobody's. NULL: as it is. */
 static const struct lease_client *holder(const struct lease *ours, const struct lease *then,
@@ -80,45 +97,133 @@ static const struct lease_client *holder(const struct lease *ours, const struct 
 	return client_key_equal(ours->key, then->key) ? NULL : told;
 }
 
-static enum fo_reject receive_one(struct fo_endpoint *e, const struct fo_binding *b)
-{
-	const struct lease *row = pool_get(e->pool, b->addr);
+/* A partner's binding, and what is known of its address here. */
+struct told {
+	const struct lease *row; /* NULL: none of ours */
 	struct lease_client client;
 	struct binding_update u;
+};
+
+static enum fo_reject receive_one(struct fo_endpoint *e, const struct fo_binding *b, struct told *t)
+{
 	struct lease ours, then;
 	enum fo_reject r;
-	bool unacked;
+	bool unacked, readable;
 
-	if (!row || !fo_mine(e, b->addr))
+	readable = read_client(b, &t->client);
+	read_update(e, b, &t->client, &t->u);
+	t->row = fo_mine(e, b->addr) ? pool_get(e->pool, b->addr) : NULL;
+	if (!t->row)
 		return FO_REJECT_ILLEGAL_ADDRESS;
 	if (fo_skewed(e)) /* decision A21 */
 		return FO_REJECT_TIME_MISMATCH;
-	if (!read_client(b, &client))
+	if (!readable)
 		return FO_REJECT_UNKNOWN_REASON;
-	ours = *row;
-	read_update(e, b, &client, &u);
-	unacked = u.has_serial ? ours.flags & LEASE_DIRTY : pool_is_in_flight(e->pool, b->addr);
-	r = binding_accept(&e->view, &ours, &u, unacked, e->now.wall, &then);
+	ours = *t->row;
+	unacked = t->u.has_serial ? ours.flags & LEASE_DIRTY : pool_is_in_flight(e->pool, b->addr);
+	r = binding_accept(&e->view, &ours, &t->u, unacked, e->now.wall, &then);
 	if (r == FO_REJECT_IN_USE || r == FO_REJECT_OUTDATED || r == FO_REJECT_LESS_CRITICAL)
 		answer_with_ours(e, &ours);
 	if (r)
 		return r;
-	fo_store(e, &then, holder(&ours, &then, &client));
+	fo_store(e, &then, holder(&ours, &then, &t->client));
 	return FO_REJECT_NONE;
 }
 
-static enum fo_reject receive_counted(struct fo_endpoint *e, const struct fo_binding *b)
+static void tell_refusal(struct fo_endpoint *e, enum fo_reject r, const struct told *t)
 {
-	enum fo_reject r = receive_one(e, b);
+	const struct lease nothing = { .addr = t->u.lease.addr };
 
+	fo_refused(e, &(struct fo_refusal){ .by_us = true,
+					    .reason = r,
+					    .ours = t->row ? t->row : &nothing,
+					    .theirs = &t->u.lease,
+					    .client = &t->client,
+					    .next = next_word(e, r) });
+}
+
+static enum fo_reject receive_counted(struct fo_endpoint *e, const struct fo_binding *b,
+				      struct told *t)
+{
+	enum fo_reject r;
+
+	*t = (struct told){ .u.lease.addr = b->addr };
+	r = receive_one(e, b, t);
 	e->count.updates_received++;
 	if (!r) {
 		e->count.updates_accepted++;
 		return r;
 	}
 	e->count.updates_rejected++;
-	fo_event(e, "update-refused", fo_reject_text(r), b->addr, r, b->status);
+	tell_refusal(e, r, t);
 	return r;
+}
+
+/* --- our record in words, for a partner of our own kind ------------------------------------------
+ */
+
+struct words {
+	char *at, *end; /* room for the final zero is left */
+};
+
+static void add_text(struct words *w, const char *s)
+{
+	while (*s && w->at < w->end)
+		*w->at++ = *s++;
+}
+
+static void add_number(struct words *w, uint32_t v)
+{
+	char digits[10];
+	unsigned n = 0;
+
+	do
+		digits[n++] = (char)('0' + v % 10);
+	while (v /= 10);
+	while (n && w->at < w->end)
+		*w->at++ = digits[--n];
+}
+
+static void add_hex(struct words *w, const uint8_t *p, unsigned len)
+{
+	static const char digit[] = "0123456789abcdef";
+
+	for (unsigned i = 0; i < len && w->end - w->at > 2; i++) {
+		if (i)
+			*w->at++ = ':';
+		*w->at++ = digit[p[i] >> 4];
+		*w->at++ = digit[p[i] & 15];
+	}
+}
+
+/* "active client=01:02 hardware=02:00:00:00:00:01 ends=1700000000 cltt=1700000000" */
+static const char *our_record(struct fo_endpoint *e, const struct lease *l, char buf[160])
+{
+	struct words w = { buf, buf + 159 };
+	struct lease_client c;
+
+	add_text(&w, lease_state_name(l->state ? l->state : LEASE_FREE));
+	if (!client_key_none(l->key) && e->sink.client(e->sink.ctx, l->addr, &c)) {
+		add_text(&w, c.id_len ? " client-id=" : " hardware-address=");
+		add_hex(&w, c.id_len ? c.id : c.chaddr,
+			c.id_len       ? c.id_len < 24 ? c.id_len : 24
+			: c.hlen <= 16 ? c.hlen
+				       : 16);
+	}
+	add_text(&w, " ends=");
+	add_number(&w, l->expires);
+	add_text(&w, " cltt=");
+	add_number(&w, l->cltt);
+	*w.at = 0;
+	return buf;
+}
+
+static const char *ack_text(struct fo_endpoint *e, enum fo_reject r, const struct told *t,
+			    char buf[160])
+{
+	if (e->own_kind && r && t->row)
+		return our_record(e, t->row, buf);
+	return e->own_kind ? NULL : fo_reject_text(r);
 }
 
 /* --- acknowledging ---------------------------------------------------------------------------- */
@@ -158,11 +263,13 @@ void fo_receive_updates(struct fo_endpoint *e, const struct fo_msg *m)
 	struct fo_binding b;
 	unsigned cursor = 0, n = 0;
 	bool rejects = false;
+	char room[160];
+	struct told t;
 
 	begin_ack(e, &w, m->xid);
 	for (; fo_msg_next_binding(m, &cursor, &b); n++) {
-		enum fo_reject r = receive_counted(e, &b);
-		const char *text = e->own_kind ? NULL : fo_reject_text(r);
+		enum fo_reject r = receive_counted(e, &b, &t);
+		const char *text = ack_text(e, r, &t, room);
 
 		rejects |= r != FO_REJECT_NONE;
 		if (fo_write_ack(&w, b.addr, r, text))

@@ -206,7 +206,7 @@ static void unsendable(struct fo_endpoint *e, const struct lease *l)
 {
 	fo_event(e, "update-unsendable", "no client is stored for it", l->addr, l->state, 0);
 	if (l->flags & LEASE_DIRTY)
-		fo_skip_rejected(e, l->addr);
+		fo_skip_rejected(e, l->addr, FO_REJECT_UNKNOWN_REASON);
 	else
 		e->dump.cursor++;
 }

@@ -2,6 +2,7 @@
  * JSON of relationships, scopes, leases and decisions, as the API documents them. Called by the
  * handlers; reads through struct ctl_ops only.
  */
+#include "ctl/fo_counters.h"
 #include "ctl/objects.h"
 
 #include <arpa/inet.h>
@@ -163,6 +164,18 @@ static void set_next(json_t *o, const struct fo_status *s)
 	json_object_set_new(o, "next", next);
 }
 
+static void set_counters(json_t *o, const struct fo_status *s)
+{
+	json_t *all = json_object();
+
+	for (unsigned i = 0; i < ctl_n_fo_counters; i++)
+		if (!ctl_fo_counters[i].gauge) /* the others are members of their own */
+			json_object_set_new(
+				all, ctl_fo_counters[i].name,
+				json_integer((json_int_t)ctl_fo_value(&ctl_fo_counters[i], s)));
+	json_object_set_new(o, "counters", all);
+}
+
 static void set_state(json_t *o, const struct fo_status *s)
 {
 	const struct fo_end *e = &s->record->end;
@@ -174,6 +187,7 @@ static void set_state(json_t *o, const struct fo_status *s)
 	json_object_set_new(o, "connected", json_boolean(s->connected));
 	json_object_set_new(o, "clock-skew",
 			    s->connected ? json_real(s->clock_skew_ms / 1000.0) : json_null());
+	json_object_set_new(o, "max-clock-skew", json_integer(s->clock_skew_limit_sec));
 	json_object_set_new(o, "pending-updates", json_integer(s->pending_updates));
 	json_object_set_new(o, "unacked-updates", json_integer(s->unacked_updates));
 	set_next(o, s);
@@ -209,6 +223,7 @@ json_t *ctl_relation_object(const struct ctl_ops *ops, unsigned i)
 		json_string(p->hash_identity == HASH_CLIENT_ID ? "client-id" : "hardware-address"));
 	json_object_set_new(o, "authentication", json_null());
 	set_state(o, &s);
+	set_counters(o, &s);
 	return o;
 }
 

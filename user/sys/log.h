@@ -22,7 +22,7 @@ struct log_record {
 	int64_t wall_us; /* UTC */
 	enum log_level level;
 	char what[40];
-	char detail[400]; /* key=value ... */
+	char detail[560]; /* key=value ... */
 };
 #define LOG_RING 1024
 /* Copy out the records after @seq, oldest first. Return: how many. */

@@ -81,7 +81,7 @@ static void duration_text(long long sec, char *buf, size_t size)
 static bool is_duration(const char *key)
 {
 	return !strcmp(key, "lease-time") || !strcmp(key, "max-client-lead-time") ||
-	       !strcmp(key, "auto-partner-down");
+	       !strcmp(key, "auto-partner-down") || !strcmp(key, "max-clock-skew");
 }
 
 static const char *text_of(const json_t *v, const char *key, char *buf, size_t size);

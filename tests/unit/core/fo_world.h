@@ -91,6 +91,10 @@ struct node {
 	uint32_t recv_serial[MAX_ADDR], recv_xid[MAX_ADDR]; /* of the last update heard */
 	char last_event[64], last_why[128];
 	unsigned events, updates_left, multi;
+	unsigned refusals; /* updates refused, either way; the last one: */
+	struct fo_refusal refused;
+	struct lease refused_ours, refused_theirs;
+	char refused_words[200];
 	uint8_t trace[64]; /* states entered */
 	unsigned n_trace;
 	bool written[256]; /* states that were on disk since the start */
@@ -505,6 +509,22 @@ static void sink_event(void *ctx, const char *what, const char *why, uint32_t ad
 		       strcmp(what, "state") ? "" : fo_state_name(b));
 }
 
+static void sink_refused(void *ctx, const struct fo_refusal *r)
+{
+	struct node *n = ctx;
+
+	n->refusals++;
+	n->refused = *r;
+	n->refused_ours = *r->ours;
+	n->refused_theirs = *r->theirs;
+	snprintf(n->refused_words, sizeof(n->refused_words), "%.*s", (int)r->words.len,
+		 (const char *)r->words.p);
+	if (getenv("FO_TRACE"))
+		printf("%9.3f %c refused %s %s %08x next: %s\n", (double)n->w->us / 1e6,
+		       n->i ? 'S' : 'P', r->by_us ? "by us" : "by them", fo_reject_text(r->reason),
+		       r->ours->addr, r->next);
+}
+
 static uint64_t sink_random(void *ctx)
 {
 	return rnd(((struct node *)ctx)->w);
@@ -579,9 +599,9 @@ static void clear_queues(struct node *n)
 
 static void boot(struct node *n)
 {
-	static const struct fo_sink sink = { NULL,	   sink_send,  sink_send_now, sink_close,
-					     sink_persist, sink_put,   sink_client,   sink_policy,
-					     sink_event,   sink_random };
+	static const struct fo_sink sink = { NULL,	   sink_send,	sink_send_now, sink_close,
+					     sink_persist, sink_put,	sink_client,   sink_policy,
+					     sink_event,   sink_random, sink_refused };
 	struct fo_sink s = sink;
 	struct now now = now_of(n);
 	size_t size = pool_size(&n->w->table, 64);
