@@ -1,5 +1,5 @@
 # Twinlease: one graph, everything under build/.
-# make | test | test-bpf | test-netns | asan | fuzz | bench | format | install   (V=1 shows commands)
+# make | test | test-bpf | test-netns | test-interop | asan | fuzz | bench | format | install   (V=1 shows commands)
 B       ?= build
 PREFIX  ?= /usr/local
 CC      ?= gcc
@@ -37,7 +37,7 @@ helpers   := $(patsubst tests/lib/%.c,$(B)/tests/lib/%.so,$(wildcard tests/lib/p
 progs     := $(if $(wildcard user/main.c),$(B)/twinleased) $(if $(ctl_src),$(B)/twinctl) $(tools)
 
 all: $(progs) $(bpf_obj)
-.PHONY: all tests test test-pure test-bpf test-netns asan asan-progs fuzz fuzzers bench format install clean
+.PHONY: all tests test test-pure test-bpf test-netns test-interop asan asan-progs fuzz fuzzers bench format install clean
 
 # Target bpf has no <asm/types.h>: the directory where the same compiler finds it for this machine.
 asm_dir = $(patsubst %/asm/types.h,%,$(filter %/asm/types.h,\
@@ -88,6 +88,9 @@ test-bpf: all $(bpf_tests)
 	$(Q)B=$(B) tests/run bpf $(bpf_tests)
 test-netns: all $(helpers)
 	$(Q)B=$(B) tests/run netns $(wildcard tests/netns/test_*)
+# Beside a stock ISC dhcpd, in both roles: tests/interop/matrix. PLAY=ci is a fixed ten of it.
+test-interop: all $(helpers)
+	$(Q)B=$(B) tests/interop/run $(PLAY)
 
 san := -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
 asan:
