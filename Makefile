@@ -1,5 +1,5 @@
 # Twinlease: one graph, everything under build/.
-# make | test | test-bpf | test-netns | test-interop | asan | fuzz | bench | format | install   (V=1 shows commands)
+# make | test | explore | test-bpf | test-netns | test-interop | asan | fuzz | bench | format | install   (V=1 shows commands)
 B       ?= build
 PREFIX  ?= /usr/local
 CC      ?= gcc
@@ -91,6 +91,13 @@ test-netns: all $(helpers)
 # Beside a stock ISC dhcpd, in both roles: tests/interop/matrix. PLAY=ci is a fixed ten of it.
 test-interop: all $(helpers)
 	$(Q)B=$(B) tests/interop/run $(PLAY)
+
+.PHONY: explore
+# Every state that two servers can get into, to a depth; EXPLORE_SEC bounds the deeper one.
+explore: $(B)/tests/sim/explore_fsm
+	$(Q)B=$(B) tests/run explore $^
+$(B)/tests/sim/explore_fsm: $(B)/tests/sim/explore_fsm.o $(B)/libcore.a
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $^ -o $@
 
 san := -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
 asan:

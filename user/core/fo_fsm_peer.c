@@ -45,8 +45,6 @@ static struct fo_step normal_sees(const struct fo_end *e, const struct fo_in *in
 
 static struct fo_step comm_int_sees(const struct fo_end *e, const struct fo_in *in)
 {
-	if (e->lost_storage)
-		return fsm_go(e, in, FO_RECOVER, "our storage was lost or restored");
 	switch ((enum fo_state)in->peer_state) {
 	case FO_NORMAL:
 	case FO_COMM_INT:
@@ -235,8 +233,51 @@ static struct fo_step shutdown_sees(const struct fo_end *e, const struct fo_in *
 	return s;
 }
 
+static bool resolves(unsigned peer_state)
+{
+	return peer_state == FO_POTENTIAL_CONFLICT || peer_state == FO_RESOLUTION_INT ||
+	       peer_state == FO_CONFLICT_DONE;
+}
+
+/* Decision A7: the partner knows what we have lost. It is asked for all of it before we are in
+ * NORMAL; who was forced to serve without it resolves that as a conflict. */
+static bool must_ask_all(const struct fo_end *e, const struct fo_in *in, enum fo_state *ret_to)
+{
+	if (!e->lost_storage)
+		return false;
+	switch ((enum fo_state)e->state) {
+	case FO_NORMAL:
+	case FO_COMM_INT:
+		*ret_to = FO_RECOVER;
+		return true;
+	case FO_RECOVER_WAIT:
+	case FO_RECOVER_DONE:
+		*ret_to = resolves(in->peer_state) ? FO_POTENTIAL_CONFLICT : FO_RECOVER;
+		return true;
+	case FO_PARTNER_DOWN:
+		*ret_to = FO_POTENTIAL_CONFLICT;
+		return !in->peer_startup;
+	case FO_CONFLICT_DONE:
+		*ret_to = FO_POTENTIAL_CONFLICT;
+		return true;
+	case FO_STATE_NONE: /* the others ask for it by themselves, or rest */
+	case FO_STARTUP:
+	case FO_POTENTIAL_CONFLICT:
+	case FO_RECOVER:
+	case FO_PAUSED:
+	case FO_SHUTDOWN:
+	case FO_RESOLUTION_INT:
+		break;
+	}
+	return false;
+}
+
 struct fo_step fsm_sees(const struct fo_end *e, const struct fo_in *in)
 {
+	enum fo_state to;
+
+	if (must_ask_all(e, in, &to))
+		return fsm_go(e, in, to, "our storage was lost or restored");
 	switch ((enum fo_state)e->state) {
 	case FO_NORMAL:
 		return normal_sees(e, in);

@@ -321,15 +321,20 @@ static void partner_took_over(void **state)
 	}
 }
 
-/* Decision A7: whose storage is lost recovers, asks for everything, forgets its marks. */
+/* Decision A7: whose storage is lost recovers, asks for everything, forgets its marks. Nobody who
+ * has not done so ever gets to NORMAL, whatever state the loss was noticed in; who was forced to
+ * serve meanwhile resolves it as a conflict. */
 static void lost_storage(void **state)
 {
-	static const uint8_t from[] = { ST, CI };
+	static const struct {
+		uint8_t from, want, conflict; /* where the partner is in PC, RI, CD */
+	} row[] = { { ST, R, PC },  { CI, R, R },   { N, R, R },    { RW, R, PC },  { RD, R, PC },
+		    { PD, PC, PC }, { CD, PC, PC }, { RI, PC, PC }, { PC, PC, PC }, { R, R, PC } };
 
 	(void)state;
-	for (size_t f = 0; f < LEN(from); f++)
+	for (size_t f = 0; f < LEN(row); f++)
 		for (unsigned p = 0; p < LEN(states); p++) {
-			struct fo_end cur = end_in(from[f], true);
+			struct fo_end cur = end_in(row[f].from, true);
 			struct fo_in in = peer_in(states[p], false);
 			bool conflict = states[p] == PC || states[p] == RI || states[p] == CD;
 			struct fo_step s;
@@ -338,10 +343,26 @@ static void lost_storage(void **state)
 			cur.lost_storage = true;
 			s = fo_fsm_step(&cur, &in);
 			check_step(&cur, &in, &s);
-			assert_int_equal(s.next.state, from[f] == ST && conflict ? PC : R);
+			if (s.next.state != (conflict ? row[f].conflict : row[f].want))
+				fail_msg("%s sees %s: %s", fo_state_name(row[f].from),
+					 fo_state_name(states[p]), fo_state_name(s.next.state));
+			assert_true(s.next.lost_storage);
+			if (row[f].from == PC) /* asked on entry */
+				continue;
 			assert_int_equal(s.todo & (ASKS | FO_DO_CLEAR_ACKED),
 					 FO_DO_SEND_UPDREQALL | FO_DO_CLEAR_ACKED);
 		}
+}
+
+/* PARTNER-DOWN is deaf to a partner that starts up, with a lost storage too. */
+static void lost_storage_and_startup(void **state)
+{
+	struct fo_end cur = end_in(PD, true);
+	struct fo_in in = peer_in(R, true);
+
+	(void)state;
+	cur.lost_storage = true;
+	assert_int_equal(fo_fsm_step(&cur, &in).next.state, PD);
 }
 
 /* §3.6: no record of ever having talked: everything is asked for, no marks to clear. */
@@ -966,6 +987,7 @@ int main(void)
 		cmocka_unit_test(unknown_peer_state),
 		cmocka_unit_test(partner_took_over),
 		cmocka_unit_test(lost_storage),
+		cmocka_unit_test(lost_storage_and_startup),
 		cmocka_unit_test(asks_all_when_new),
 		cmocka_unit_test(start_grid),
 		cmocka_unit_test(startup_meets),
