@@ -18,7 +18,6 @@
 
 #define REFRESH_US 2000000 /* interfaces and addresses are looked at this often */
 #define RETRY_STORE_US 1000000
-#define RETRY_CLOCK_US 5000000
 #define TICK_MAX_US 500000
 #define FINISH_US 1000000
 
@@ -186,14 +185,16 @@ static void expire_leases(struct node *n)
 	       (l = pool_due(n->pool, n->now.wall))) {
 		const struct scope *s = pool_scope(n->pool, l->addr);
 		uint32_t again = 0, addr = l->addr;
+		wall_t now = node_clock_for(n, l);
 		struct lease next;
 
 		if (!may_expire(n, s)) {
 			pool_set_timer(n->pool, addr, sec_clamp(n->now.wall.sec + 1));
 			continue;
 		}
-		if (!server_expire(node_view(n, s), l, n->now.wall, &next, &again)) {
-			pool_set_timer(n->pool, addr, again);
+		if (!server_expire(node_view(n, s), l, now, &next, &again)) {
+			pool_set_timer(n->pool, addr,
+				       sec_clamp(again + (n->now.wall.sec - now.sec)));
 			continue;
 		}
 		if (node_put(n, &next, NULL) < 0)
@@ -291,6 +292,7 @@ static void recover(struct node *n)
 	if (node_load(n) < 0)
 		return; /* and once more, after a moment */
 	n->serving = true;
+	n->behind = false;
 	n->why_not[0] = 0;
 	log_event(LOG_L_INFO, "store-recovered", "serving=yes");
 }
@@ -311,19 +313,6 @@ static void serve_turn(struct node *n)
 	node_flush(n);
 }
 
-/* Our own clock goes on as it did, so that nothing ends by a step of the system's; but somebody
- * should know (decision A20). */
-static void watch_clock(struct node *n)
-{
-	int64_t step = clock_wall_step_sec(), most = CLOCK_SLEW_MAX_US / 1000000;
-	bool stepped = step > most || step < -most;
-
-	if (stepped != n->clock_stepped)
-		log_event(LOG_L_WARNING, "clock-step", "seconds=%" PRId64 " in-force=%s", step,
-			  stepped ? "no" : "yes");
-	n->clock_stepped = stepped;
-}
-
 void node_turn_end(struct node *n)
 {
 	node_turn_begin(n);
@@ -338,7 +327,7 @@ void node_turn_end(struct node *n)
 	}
 	if (n->now.mono.us >= n->next_refresh.us) {
 		node_clients_refresh(n);
-		watch_clock(n);
+		node_clock_watch(n);
 		node_watch_disk(n);
 		n->next_refresh = mono_add_us(n->now.mono, REFRESH_US);
 	}
@@ -422,31 +411,6 @@ static void note_relations(struct node *n)
 	}
 }
 
-/* A clock that lies before the newest time in the store cannot be right: leases would be given
- * that are over for everybody else, and end when it is mended. Nobody is served until the system
- * has the time (decision A20). */
-static bool clock_is_behind(struct node *n)
-{
-	int64_t slack = CLOCK_SLEW_MAX_US / 1000000, ours = clock_now().wall.sec;
-
-	if (ours + slack >= n->newest)
-		return false;
-	if (ours + clock_wall_step_sec() + slack >= n->newest) {
-		clock_accept();
-		n->now = clock_now();
-		return false;
-	}
-	if (!n->why_not[0])
-		log_event(LOG_L_ERROR, "clock-behind", "by_s=%" PRId64 " serving=no",
-			  n->newest - ours);
-	snprintf(n->why_not, sizeof(n->why_not),
-		 "the clock of this host is %" PRId64 " s behind the newest time in the store: set "
-		 "it right, the service begins by itself",
-		 n->newest - ours);
-	n->retry_store = mono_add_us(n->now.mono, RETRY_CLOCK_US);
-	return true;
-}
-
 /* The one thing at start that grows with the leases: a single scan of the store. */
 int node_load(struct node *n)
 {
@@ -465,7 +429,7 @@ int node_load(struct node *n)
 	n->newest = 0;
 	r = lease_store_scan(n->store, load_lease, n);
 	note_relations(n);
-	if (!r && clock_is_behind(n))
+	if (!r && node_clock_is_behind(n))
 		r = -ETIME;
 	for (uint32_t i = 0; !r && i < n->conf->scopes.n_scopes; i++)
 		node_touch_scope(n, &n->conf->scopes.scopes[i]);

@@ -91,6 +91,18 @@ static const char *api_operate(void *ctx, unsigned i, enum fo_event ev, uint32_t
 	return node_operate(ctx, i, ev, since);
 }
 
+static void api_clock(void *ctx, struct ctl_clock *ret)
+{
+	node_turn_begin(ctx);
+	node_clock_status(ctx, ret);
+}
+
+static const char *api_clock_accept(void *ctx)
+{
+	node_turn_begin(ctx);
+	return node_clock_accept(ctx);
+}
+
 static int api_lease(void *ctx, uint32_t addr, struct lease *ret, struct lease_client *ret_client)
 {
 	return lease_store_get(((struct node *)ctx)->store, addr, ret, ret_client);
@@ -320,6 +332,8 @@ int node_api_open(struct node *n, char err[256])
 		.buckets = api_buckets,
 		.explain = api_explain,
 		.metrics = api_metrics,
+		.clock = api_clock,
+		.clock_accept = api_clock_accept,
 	};
 
 	return ctl_open(n->base, n->conf, &ops, &n->ctl, err);

@@ -33,7 +33,7 @@ struct node_relation {
 	bool in_force;		/* this endpoint's view is in force; before that no lease ends */
 	bool touched;		/* bindings changed in this turn */
 	bool policy_lost;	/* its last view found no room to wait */
-	bool map_wrong; /* the kernel has a policy that is not in force any more */
+	bool map_wrong;		/* the kernel has a policy that is not in force any more */
 	bool broken;		/* something for the partner found no room: close */
 	struct log_limit limit; /* of events that updates cause */
 };
@@ -89,16 +89,20 @@ struct node {
 	bool store_failed; /* its environment is to be opened again */
 	uint64_t probe;	   /* batch that shows whether it can be written; 0 none */
 	uint64_t start_count;
-	bool clock_stepped; /* the system's, away from ours */
-	int64_t newest;	    /* time in the store, UTC sec */
+	bool clock_stepped;   /* the system's, away from ours */
+	bool behind;	      /* our clock is before the newest time in the store: not served */
+	bool clock_confirmed; /* the operator says that it is right all the same */
+	int64_t lag_sec;      /* leases promised before the clock was set, at @lag_since by the */
+	uint32_t lag_since;   /* new one, last so much longer */
+	int64_t newest;	      /* time in the store, UTC sec */
 	struct now started;
 
 	struct event *tick, *store_ev, *dhcp_ev[NODE_SOCKETS];
 	unsigned n_dhcp_ev;
-	bool disk_full;	  /* told */
+	bool disk_full;	     /* told */
 	unsigned maps_wrong; /* relationships with map_wrong */
-	uint64_t unheard; /* interfaces, as told */
-	bool deaf;	  /* clients are not heard: the store has no room */
+	uint64_t unheard;    /* interfaces, as told */
+	bool deaf;	     /* clients are not heard: the store has no room */
 	struct node_counters count;
 	struct { /* SIGHUP */
 		bool wanted;
@@ -148,6 +152,13 @@ int node_partner_restart(struct node *n); /* the endpoints, while the leases sta
 void node_policy_again(struct node_relation *r);
 const char *node_operate(struct node *n, unsigned i, enum fo_event ev, uint32_t since);
 struct fo_view node_view_silent(void); /* until an endpoint has said something durable */
+
+/* node_clock.c */
+void node_clock_watch(struct node *n);
+bool node_clock_is_behind(struct node *n);			    /* why_not says so */
+wall_t node_clock_for(const struct node *n, const struct lease *l); /* that it ends by */
+void node_clock_status(struct node *n, struct ctl_clock *ret);
+const char *node_clock_accept(struct node *n); /* NULL, or why there is nothing to accept */
 
 /* node_watch.c */
 void node_watch_disk(struct node *n);

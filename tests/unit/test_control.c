@@ -199,15 +199,36 @@ static void end_child(evutil_socket_t sig, short what, void *arg)
 	ended = true;
 }
 
+static bool stepped = true;
+
+static void fake_clock(void *ctx, struct ctl_clock *ret)
+{
+	(void)ctx;
+	*ret = (struct ctl_clock){ .ours = 1700000000,
+				   .system = stepped ? 1700007200 : 1700000000,
+				   .step_sec = stepped ? 7200 : 0,
+				   .limit_sec = 60 };
+}
+
+static const char *fake_clock_accept(void *ctx)
+{
+	(void)ctx;
+	if (!stepped)
+		return "there is nothing to accept";
+	stepped = false;
+	return NULL;
+}
+
 static void serve(int ready)
 {
 	static char listen_at[80];
 	const char *listen[] = { listen_at };
 	struct event_base *base = event_base_new();
 	struct event *end = evsignal_new(base, SIGTERM, end_child, NULL);
-	struct ctl_ops ops = { NULL,	    fake_now,	   fake_conf,	 fake_pool,
-			       fake_status, fake_relation, fake_operate, fake_lease,
-			       fake_filter, fake_buckets,  fake_explain, fake_metrics };
+	struct ctl_ops ops = { NULL,	    fake_now,	      fake_conf,    fake_pool,
+			       fake_status, fake_relation,    fake_operate, fake_lease,
+			       fake_filter, fake_buckets,     fake_explain, fake_metrics,
+			       fake_clock,  fake_clock_accept };
 	struct ctl *ctl;
 	char err[256];
 
@@ -561,6 +582,21 @@ static void events_can_be_followed(void **state)
 	assert_non_null(strstr(line, "\"hello\""));
 }
 
+static void clock_is_accepted_once(void **state)
+{
+	json_t *o = ask("/v1/clock", NULL);
+
+	(void)state;
+	assert_true(json_is_true(json_object_get(o, "step-waits")));
+	assert_int_equal(json_integer_value(json_object_get(o, "step-seconds")), 7200);
+	assert_string_equal(text_at(o, "system"), "2023-11-15T00:13:20Z");
+	json_decref(o);
+	o = ask("/v1/clock/accept", json_object());
+	assert_false(json_is_true(json_object_get(o, "step-waits")));
+	json_decref(o);
+	assert_null(ask("/v1/clock/accept", json_object()));
+}
+
 static void metrics_are_exposed(void **state)
 {
 	struct twinctl t = ask_with();
@@ -779,6 +815,7 @@ int main(void)
 		cmocka_unit_test(pages_are_of_one_client),
 		cmocka_unit_test(buckets_and_explain),
 		cmocka_unit_test(events_can_be_followed),
+		cmocka_unit_test(clock_is_accepted_once),
 		cmocka_unit_test(metrics_are_exposed),
 		cmocka_unit_test(nothing_drives_the_terminal),
 		cmocka_unit_test(cells_are_cut_and_counted_in_characters),

@@ -119,6 +119,10 @@ void fo_endpoint_pump(struct fo_endpoint *e, const struct now *now);
 /* A client's packet was a sign of the partner's life (decision A8). */
 void fo_endpoint_partner_sign(struct fo_endpoint *e, const struct now *now);
 
+/* The wall clock was set by so many seconds, and is right now: what we remember of ourselves moves
+ * along, so that no wait becomes shorter or longer. */
+void fo_endpoint_clock_moved(struct fo_endpoint *e, int64_t by_sec, const struct now *now);
+
 /* FO_EV_OP_*. @pd_since: UTC sec since when the partner is known dead, 0 = now.
  * Return: NULL, or why it is refused (one sentence). */
 const char *fo_endpoint_operate(struct fo_endpoint *e, enum fo_event ev, uint32_t pd_since,

@@ -90,6 +90,17 @@ void fo_skew_tell(struct fo_endpoint *e)
 	tell_clocks(e, "the clocks differ too much: updates are refused, both go on serving");
 }
 
+/* After a time in which they did not. */
+static void clocks_agree(struct fo_endpoint *e)
+{
+	if (fo_skewed(e))
+		return;
+	e->skew_told.us = 0;
+	tell_clocks(e, "the clocks agree again");
+	fo_updates_retry(e);
+	e->retry_sec = FO_RETRY_SEC;
+}
+
 /* Every message tells the time it was made. What comes late looks like a clock that is behind, so
  * the largest difference of the last few seconds is nearest to the truth. */
 static void learn_clock(struct fo_endpoint *e, const struct fo_msg *m)
@@ -108,12 +119,38 @@ static void learn_clock(struct fo_endpoint *e, const struct fo_msg *m)
 	if (e->link != LINK_UP) /* whose clock it is shows with the handshake */
 		return;
 	fo_skew_tell(e);
-	if (!was || fo_skewed(e))
-		return;
-	e->skew_told.us = 0;
-	tell_clocks(e, "the clocks agree again");
-	fo_updates_retry(e);
-	e->retry_sec = FO_RETRY_SEC;
+	if (was)
+		clocks_agree(e);
+}
+
+static void shift(uint32_t *t, int64_t by)
+{
+	int64_t to = *t + by;
+
+	if (*t && *t < SEC_MAX) /* no time, and for ever, stay what they are */
+		*t = to < 1 ? 1 : sec_clamp(to);
+}
+
+void fo_endpoint_clock_moved(struct fo_endpoint *e, int64_t by_sec, const struct now *now)
+{
+	struct fo_end *end = &e->rec.end;
+	bool was = fo_skewed(e);
+
+	e->now = *now;
+	shift(&end->stos, by_sec);
+	shift(&end->peer_stos, by_sec);
+	shift(&end->last_operational, by_sec);
+	shift(&e->rec.mclt_until, by_sec);
+	shift(&e->recover_until, by_sec);
+	shift(&e->hold_until, by_sec);
+	shift(&e->boot, by_sec);
+	e->skew_ms -= by_sec * 1000;
+	e->skew_now -= by_sec * 1000;
+	e->skew_before -= by_sec * 1000;
+	fo_persist(e);
+	fo_refresh_view(e);
+	if (was)
+		clocks_agree(e);
 }
 
 /* --- messages --------------------------------------------------------------------------------- */

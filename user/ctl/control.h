@@ -29,6 +29,13 @@ struct ctl_status {
 	uint64_t store_used, store_size, disk_free;
 };
 
+/* The clock of the leases and the system's; UTC sec. */
+struct ctl_clock {
+	uint32_t ours, system, newest; /* newest: in the store */
+	int64_t step_sec, limit_sec;
+	bool behind; /* nobody is served: our clock lies before the newest time in the store */
+};
+
 struct ctl_filter {
 	const char *mode;
 	bool attached[64]; /* by interface of the configuration */
@@ -61,6 +68,8 @@ struct ctl_ops {
 	void (*explain)(void *ctx, const struct lease_client *c, uint32_t subnet_addr,
 			uint16_t secs, struct server_decision *ret);
 	unsigned (*metrics)(void *ctx, struct ctl_metric ret[CTL_METRICS_MAX]);
+	void (*clock)(void *ctx, struct ctl_clock *ret);
+	const char *(*clock_accept)(void *ctx); /* NULL done, or why it is refused */
 };
 
 /**

@@ -167,6 +167,35 @@ static void resume(struct ctl_request *r)
 	operate(r, FO_EV_OP_RESUME, "");
 }
 
+/* --- clock -------------------------------------------------------------------------------------
+ */
+
+static void show_clock(struct ctl_request *r)
+{
+	struct ctl_clock c;
+
+	r->ops->clock(r->ops->ctx, &c);
+	ctl_answer(r, 200,
+		   json_pack("{s:o, s:o, s:I, s:I, s:b, s:b, s:o}", "leases", json_time(c.ours),
+			     "system", json_time(c.system), "step-seconds", (json_int_t)c.step_sec,
+			     "limit-seconds", (json_int_t)c.limit_sec, "step-waits",
+			     c.step_sec > c.limit_sec || c.step_sec < -c.limit_sec,
+			     "behind-the-store", c.behind, "newest-in-store", json_time(c.newest)));
+}
+
+static void accept_clock(struct ctl_request *r)
+{
+	const char *refused;
+
+	if (!body_has_only(r, ""))
+		return;
+	refused = r->ops->clock_accept(r->ops->ctx);
+	if (refused)
+		ctl_error(r, 409, "refused", NULL, "%s", refused);
+	else
+		show_clock(r);
+}
+
 /* --- filter
  * -------------------------------------------------------------------------------------------- */
 
@@ -294,6 +323,8 @@ static const struct route {
 	{ EVHTTP_REQ_POST, "/v1/relationships/*/shutdown", shut_down, "" },
 	{ EVHTTP_REQ_POST, "/v1/relationships/*/pause", pause_relation, "" },
 	{ EVHTTP_REQ_POST, "/v1/relationships/*/resume", resume, "" },
+	{ EVHTTP_REQ_GET, "/v1/clock", show_clock, "" },
+	{ EVHTTP_REQ_POST, "/v1/clock/accept", accept_clock, "" },
 	{ EVHTTP_REQ_GET, "/v1/scopes", ctl_list_scopes, "" },
 	{ EVHTTP_REQ_GET, "/v1/scopes/*", ctl_show_scope, "" },
 	{ EVHTTP_REQ_GET, "/v1/leases", ctl_list_leases,

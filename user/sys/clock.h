@@ -13,8 +13,10 @@ uint64_t clock_monotonic_ns(void); /* CLOCK_MONOTONIC, for the deadline in the k
 int64_t clock_wall_us(void); /* our wall clock, finer: time stamps of log lines */
 void clock_accept(void);     /* the operator takes the system's wall clock as right: step to it */
 
-/* A difference up to this is slewed away, a larger one is a step that waits for clock_accept. */
+/* A difference up to this, or to the limit set, is slewed away; a larger one is a step that waits
+ * for clock_accept. */
 #define CLOCK_SLEW_MAX_US (60 * 1000000LL)
+void clock_set_limit(int64_t us);
 
 /**
  * clock_slew - how far to move our wall clock towards the system's

@@ -1,5 +1,5 @@
 /*
- * The commands that ask the API: status, relationship, scope, lease, events.
+ * The commands that ask the API: status, relationship, scope, lease, clock, events.
  */
 #include "twinctl/twinctl.h"
 
@@ -255,6 +255,18 @@ int cmd_lease(const struct twinctl *t, int argc, char **argv)
 		return show(t, api_call(t, path, NULL));
 	}
 	return usage(LIST_HELP " | show ADDRESS");
+}
+
+/* --- clock --------------------------------------------------------------------------------------
+ */
+
+int cmd_clock(const struct twinctl *t, int argc, char **argv)
+{
+	if (argc == 1 && !strcmp(argv[0], "show"))
+		return show(t, api_call(t, "/v1/clock", NULL));
+	if (argc == 1 && !strcmp(argv[0], "accept"))
+		return show(t, api_call(t, "/v1/clock/accept", json_object()));
+	return usage("clock show | accept");
 }
 
 /* --- events -------------------------------------------------------------------------------------

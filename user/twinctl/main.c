@@ -21,6 +21,7 @@ static const struct command {
 	  cmd_relationship },
 	{ "scope", "list | stats | show SUBNET", cmd_scope },
 	{ "lease", "list [--scope SUBNET] [--state STATE | --all] | show ADDRESS", cmd_lease },
+	{ "clock", "show | accept", cmd_clock },
 	{ "filter", "show | buckets [RELATIONSHIP] | attach IFACE | detach IFACE", cmd_filter },
 	{ "explain", "HARDWARE-ADDRESS | ADDRESS | --client-id HEX [--scope SUBNET] [--secs N]",
 	  cmd_explain },

@@ -43,5 +43,6 @@ extern const unsigned n_lease_cols;
 /* All pages of /v1/leases as one array; NULL: told on stderr. */
 json_t *all_leases(const struct twinctl *t, const char *query);
 int cmd_explain(const struct twinctl *t, int argc, char **argv);
+int cmd_clock(const struct twinctl *t, int argc, char **argv);
 int cmd_events(const struct twinctl *t, int argc, char **argv);
 int usage(const char *text); /* prints it, returns EXIT_USAGE */

@@ -90,7 +90,7 @@ struct node {
 	unsigned max_in_flight, peaks;
 	uint32_t recv_serial[MAX_ADDR], recv_xid[MAX_ADDR]; /* of the last update heard */
 	char last_event[64], last_why[128];
-	unsigned events, updates_left, multi;
+	unsigned events, clock_events, updates_left, multi;
 	unsigned refusals; /* updates refused, either way; the last one: */
 	struct fo_refusal refused;
 	struct lease refused_ours, refused_theirs;
@@ -499,6 +499,7 @@ static void sink_event(void *ctx, const char *what, const char *why, uint32_t ad
 	struct node *n = ctx;
 
 	n->events++;
+	n->clock_events += !strcmp(what, "clock-skew");
 	snprintf(n->last_event, sizeof(n->last_event), "%s", what);
 	snprintf(n->last_why, sizeof(n->last_why), "%s", why);
 	if (!strcmp(what, "state") && n->n_trace < sizeof(n->trace))
