@@ -399,6 +399,15 @@ static int load_lease(void *ctx, const struct lease *l, const struct lease_clien
 	return 0;
 }
 
+static int load_run(void *ctx, const struct lease *l, uint32_t n)
+{
+	struct node *node = ctx;
+	int r = pool_apply_run(node->pool, l, n, 0);
+
+	note_time(node, l->stos);
+	return r == -ENOENT ? 0 : r; /* outside of every range: kept, not served */
+}
+
 static void note_relations(struct node *n)
 {
 	struct fo_record rec;
@@ -411,7 +420,7 @@ static void note_relations(struct node *n)
 	}
 }
 
-/* The one thing at start that grows with the leases: a single scan of the store. */
+/* The one thing at start that grows with the leases: a single scan of the store, runs and all. */
 int node_load(struct node *n)
 {
 	size_t size = pool_size(&n->conf->scopes, NODE_MAX_OFFERS);
@@ -427,7 +436,9 @@ int node_load(struct node *n)
 	n->pool = pool_init(n->pool_mem, n->pool_mem_size, &n->conf->scopes, NODE_MAX_OFFERS);
 	n->server.pool = n->pool;
 	n->newest = 0;
-	r = lease_store_scan(n->store, load_lease, n);
+	r = lease_store_scan_runs(n->store, load_run, n);
+	if (!r)
+		r = lease_store_scan(n->store, load_lease, n);
 	note_relations(n);
 	if (!r && node_clock_is_behind(n))
 		r = -ETIME;

@@ -96,6 +96,19 @@ static void sink_put(void *ctx, const struct lease *l, const struct lease_client
 		node_touch_scope(r->node, s);
 }
 
+static void sink_put_run(void *ctx, const struct lease *l, uint32_t n)
+{
+	struct node_relation *r = ctx;
+	struct pool_stretch s;
+	uint64_t a = l->addr, last = a + n - 1;
+
+	if (lease_store_put_run(r->node->store, l, n) < 0)
+		node_put_refused(r->node);
+	for (; a <= last && pool_stretch_next(r->node->pool, (uint32_t)a, (uint32_t)last, &s);
+	     a = (uint64_t)s.l.addr + s.n)
+		node_touch_scope(r->node, pool_scope(r->node->pool, s.l.addr));
+}
+
 static bool sink_client(void *ctx, uint32_t addr, struct lease_client *ret)
 {
 	struct node_relation *r = ctx;
@@ -298,9 +311,18 @@ int node_partner_open(struct node *n)
 static int load_one(struct node *n, struct node_relation *r)
 {
 	const struct fo_conf *c = &n->conf->relations[r->index].fo;
-	struct fo_sink sink = { r,	  sink_send,   sink_send_now, sink_close, sink_persist,
-				sink_put, sink_client, sink_policy,   sink_event, sink_random,
-				sink_refused };
+	struct fo_sink sink = { .ctx = r,
+				.send = sink_send,
+				.send_now = sink_send_now,
+				.close = sink_close,
+				.persist = sink_persist,
+				.put = sink_put,
+				.put_run = sink_put_run,
+				.client = sink_client,
+				.policy = sink_policy,
+				.event = sink_event,
+				.random = sink_random,
+				.refused = sink_refused };
 	struct fo_record rec;
 	int err = lease_store_get_relation(n->store, c->name, &rec);
 

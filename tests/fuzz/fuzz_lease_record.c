@@ -49,6 +49,22 @@ static void try_lease(const uint8_t *p, size_t len)
 	try_merge(p, len, &l);
 }
 
+static void try_run(const uint8_t *p, size_t len)
+{
+	uint8_t one[LEASE_RECORD_MAX], two[LEASE_RECORD_MAX];
+	struct lease l;
+	uint32_t n;
+	size_t size;
+
+	if (run_record_decode(p, len, &l, &n) < 0)
+		return;
+	must(n > 0 && (l.state == LEASE_FREE || l.state == LEASE_BACKUP));
+	size = run_record_encode(&l, n, one, sizeof(one));
+	must(size > 0);
+	must(run_record_decode(one, size, &l, &n) == 0);
+	must(run_record_encode(&l, n, two, sizeof(two)) == size && !memcmp(one, two, size));
+}
+
 static void try_relation(const uint8_t *p, size_t len)
 {
 	uint8_t one[LEASE_RECORD_MAX], two[LEASE_RECORD_MAX];
@@ -87,6 +103,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	try_lease(data, size);
 	try_relation(data, size);
+	try_run(data, size);
 	if (size > LEASE_RECORD_MAX)
 		return 0;
 	framed = malloc(size + 7); /* exact, for the address sanitizer */
@@ -94,6 +111,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	len = frame(data, size, framed);
 	try_lease(framed, len);
 	try_relation(framed, len);
+	try_run(framed, len);
 	free(framed);
 	return 0;
 }

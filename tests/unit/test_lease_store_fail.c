@@ -229,15 +229,15 @@ static void raw_put(struct fix *f, const char *db, const void *key, size_t key_l
 
 static void test_future_format(void **state)
 {
-	static const uint8_t format_2[] = { 0, 0, 0, 2, 0xcf, 0x4a, 0xbe, 0x30 };
+	static const uint8_t format_3[] = { 0, 0, 0, 3, 0xb8, 0x4d, 0x8e, 0xa6 };
 	uint8_t v[8];
 	struct fix *f = *state;
 
-	memcpy(v, format_2, sizeof(v));
+	memcpy(v, format_3, sizeof(v));
 	fix_close(f);
 	raw_put(f, "meta", "format", 6, v, sizeof(v));
 	assert_int_equal(fix_open(f), -EPROTO);
-	assert_non_null(strstr(f->err, "format 2 "));
+	assert_non_null(strstr(f->err, "format 3 "));
 	v[7] ^= 1;
 	raw_put(f, "meta", "format", 6, v, sizeof(v));
 	assert_int_equal(fix_open(f), -EBADMSG);

@@ -44,6 +44,7 @@ static uint64_t rnd(uint64_t *x) /* splitmix64 */
 struct change {
 	struct lease lease;
 	bool keep;
+	uint32_t run; /* so many addresses from this one on; 0: a lease */
 	struct lease_client client;
 };
 
@@ -72,6 +73,11 @@ static struct change batch_change(uint64_t n, unsigned i)
 	memset(c.client.chaddr, (int)n, 6);
 	memset(c.client.id, (int)rnd(&x), c.client.id_len);
 	memset(c.client.relay_agent, (int)i, c.client.relay_agent_len);
+	if (rnd(&x) % 4 == 0) {
+		c.run = 1 + (uint32_t)(rnd(&x) % (rnd(&x) % 2 ? 20 : ADDRS));
+		c.run = c.run < ADDRS - c.lease.addr ? c.run : ADDRS - c.lease.addr;
+		c.lease.state = rnd(&x) % 2 ? LEASE_FREE : LEASE_BACKUP;
+	}
 	return c;
 }
 
@@ -80,7 +86,17 @@ struct model {
 	bool there[ADDRS];
 	struct lease lease[ADDRS];
 	struct lease_client client[ADDRS];
+	bool in_run[ADDRS];
+	struct lease run[ADDRS];
 };
+
+static void model_run(struct model *m, const struct change *c)
+{
+	for (uint32_t a = c->lease.addr; a < c->lease.addr + c->run; a++) {
+		m->in_run[a] = true;
+		m->run[a] = c->lease;
+	}
+}
 
 /* The model after @batch; earlier than it is now: from the beginning. */
 static void model_to(struct model *m, uint64_t batch)
@@ -94,6 +110,10 @@ static void model_to(struct model *m, uint64_t batch)
 			struct change c = batch_change(m->batch, i);
 			uint32_t a = c.lease.addr;
 
+			if (c.run) {
+				model_run(m, &c);
+				continue;
+			}
 			m->there[a] = true;
 			m->lease[a] = c.lease;
 			if (!c.keep)
@@ -119,7 +139,8 @@ static void fill(struct lease_store *st, uint64_t n)
 	for (unsigned i = 0; i < size; i++) {
 		struct change c = batch_change(n, i);
 
-		if (lease_store_put(st, &c.lease, c.keep ? NULL : &c.client) < 0)
+		if ((c.run ? lease_store_put_run(st, &c.lease, c.run)
+			   : lease_store_put(st, &c.lease, c.keep ? NULL : &c.client)) < 0)
 			abort();
 	}
 	if (size && lease_store_put_meta(st, "batch", &n, sizeof(n)) < 0)
@@ -197,7 +218,7 @@ static void apply_some(uint8_t *file, size_t *len, const struct synclog_record *
 
 struct look {
 	struct disk *d;
-	unsigned n;
+	unsigned n, n_run, next_run;
 	bool wrong;
 };
 
@@ -210,6 +231,21 @@ static int compare(void *ctx, const struct lease *l, const struct lease_client *
 	k->wrong |= l->addr >= ADDRS || !m->there[l->addr] ||
 		    memcmp(l, &m->lease[l->addr], sizeof(*l)) ||
 		    memcmp(c, &m->client[l->addr], sizeof(*c));
+	return 0;
+}
+
+/* No address belongs to two runs, and each to the last that said anything of it. */
+static int compare_run(void *ctx, const struct lease *l, uint32_t n)
+{
+	struct look *k = ctx;
+
+	for (uint32_t a = l->addr; n--; a++, k->n_run++) {
+		const struct lease *m = &k->d->model.run[a];
+
+		k->wrong |= a >= ADDRS || !k->d->model.in_run[a] || a < k->next_run;
+		k->wrong |= l->state != m->state || l->serial != m->serial;
+		k->next_run = a + 1;
+	}
 	return 0;
 }
 
@@ -233,9 +269,11 @@ static const char *judge(struct disk *d, struct lease_store *st)
 	model_to(&d->model, batch);
 	if (lease_store_scan(st, compare, &k) < 0 || k.wrong)
 		return "a record differs";
+	if (lease_store_scan_runs(st, compare_run, &k) < 0 || k.wrong)
+		return "a run differs";
 	for (unsigned i = 0; i < ADDRS; i++)
-		expected += d->model.there[i];
-	return k.n == expected ? NULL : "a record is missing";
+		expected += d->model.there[i] + d->model.in_run[i];
+	return k.n + k.n_run == expected ? NULL : "a record is missing";
 }
 
 static void put_file(const struct disk *d, const char *name, const uint8_t *file, size_t len)

@@ -76,6 +76,10 @@ struct fo_sink {
 	/* store a binding; client NULL: keep the stored one. The endpoint itself has applied it to
 	 * the pool with @batch = fo_endpoint_turn's number. */
 	void (*put)(void *ctx, const struct lease *l, const struct lease_client *client);
+	/* store a run: it holds for those of the @n addresses from l->addr on that have no record,
+	 * and cuts older runs (lease_store_put_run). Applied to the pool as above (pool_apply_run).
+	 */
+	void (*put_run)(void *ctx, const struct lease *l, uint32_t n);
 	/* the stored client of an address whose record is durable; false: none */
 	bool (*client)(void *ctx, uint32_t addr, struct lease_client *ret);
 	void (*policy)(void *ctx, const struct fo_view *v); /* after the turn's commit */

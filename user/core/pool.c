@@ -15,8 +15,9 @@
 /* --- memory --------------------------------------------------------------------------------- */
 
 struct layout {
-	size_t rows, ranges, relations, heap, clients, records, offers, offer_chain, naks, size;
-	uint32_t n_rows, n_relations, n_clients, n_chains;
+	size_t rows, ranges, relations, heap, clients, records, apart, loose, offers, offer_chain;
+	size_t runs, naks, size;
+	uint32_t n_rows, n_relations, n_clients, n_chains, max_runs;
 };
 
 static size_t take(size_t *at, size_t n, size_t size)
@@ -59,15 +60,19 @@ static bool lay_out(const struct scope_table *t, uint32_t max_offers, struct lay
 	ret->n_relations = count_relations(t);
 	ret->n_clients = power_of_two(ret->n_rows);
 	ret->n_chains = power_of_two(max_offers);
+	ret->max_runs = ret->n_rows / (POOL_RUN_MIN / 2) + 64; /* a new run cuts one at most */
 	ret->ranges = take(&at, t->n_ranges, sizeof(struct pool_range));
 	ret->relations = take(&at, ret->n_relations, sizeof(struct pool_relation));
 	ret->records = take(&at, (size_t)n / 64 + 1, sizeof(uint64_t));
+	ret->apart = take(&at, (size_t)n / 64 + 1, sizeof(uint64_t));
+	ret->loose = take(&at, (size_t)n / 64 + 1, sizeof(uint64_t));
+	ret->runs = take(&at, ret->max_runs, sizeof(uint32_t));
 	ret->offers = take(&at, (size_t)max_offers + 1, sizeof(struct offer));
 	ret->offer_chain = take(&at, ret->n_chains, sizeof(uint32_t));
 	ret->naks = take(&at, (size_t)NAK_SETS * NAK_WAYS, sizeof(struct nak));
 	ret->clients = take(&at, ret->n_clients, sizeof(uint32_t));
 	ret->heap = take(&at, (size_t)n + 1, sizeof(struct timer));
-	ret->rows = take(&at, (size_t)n + 1, sizeof(struct row));
+	ret->rows = take(&at, (size_t)n + 1 + ret->max_runs, sizeof(struct row));
 	ret->size = at;
 	return true;
 }
@@ -89,6 +94,7 @@ static void init_ranges(struct pool *p)
 
 		pr->base = pr->cursor = base;
 		pr->size = r->last - r->first + 1;
+		pr->backup_cursor = base + pr->size;
 		base += pr->size;
 	}
 }
@@ -104,6 +110,7 @@ static void reserve(struct pool *p, uint32_t addr)
 		return;
 	p->rows[id].l.addr = addr;
 	p->rows[id].flags |= ROW_CONFIGURED;
+	bit_set(p->apart, id, true);
 	p->ranges[range].reserved++;
 	pool_free_update(p, range, id, false);
 }
@@ -134,6 +141,10 @@ struct pool *pool_init(void *mem, size_t size, const struct scope_table *t, uint
 	p->heap = (struct timer *)(void *)(m + lay.heap);
 	p->clients = (uint32_t *)(void *)(m + lay.clients);
 	p->records = (uint64_t *)(void *)(m + lay.records);
+	p->apart = (uint64_t *)(void *)(m + lay.apart);
+	p->loose = (uint64_t *)(void *)(m + lay.loose);
+	p->runs = (uint32_t *)(void *)(m + lay.runs);
+	p->max_runs = lay.max_runs;
 	p->offers = (struct offer *)(void *)(m + lay.offers);
 	p->offer_chain = (uint32_t *)(void *)(m + lay.offer_chain);
 	p->naks = (struct nak *)(void *)(m + lay.naks);
@@ -150,7 +161,7 @@ struct pool *pool_init(void *mem, size_t size, const struct scope_table *t, uint
 /* --- look-up -------------------------------------------------------------------------------- */
 
 /* The first range that ends at or after @addr. */
-static uint32_t range_from(const struct pool *p, uint32_t addr)
+uint32_t pool_range_from(const struct pool *p, uint32_t addr)
 {
 	uint32_t lo = 0, hi = p->t->n_ranges;
 
@@ -167,7 +178,7 @@ static uint32_t range_from(const struct pool *p, uint32_t addr)
 
 uint32_t pool_range_of(const struct pool *p, uint32_t addr)
 {
-	uint32_t i = range_from(p, addr);
+	uint32_t i = pool_range_from(p, addr);
 
 	return i < p->t->n_ranges && p->t->ranges[i].first <= addr ? i : p->t->n_ranges;
 }
@@ -190,7 +201,7 @@ const struct lease *pool_get(const struct pool *p, uint32_t addr)
 
 	if (!id)
 		return NULL;
-	p->rows[id].l.addr = addr; /* a never-used row is all zero until somebody looks */
+	pool_row_derive(p, id, addr); /* a never-used row is all zero until somebody looks */
 	return &p->rows[id].l;
 }
 
@@ -264,7 +275,10 @@ int pool_apply(struct pool *p, const struct lease *l, uint64_t batch)
 
 	if (!id)
 		return -ENOENT;
+	pool_row_derive(p, id, l->addr);
 	was = r->l;
+	if (!(r->flags & ROW_RECORD))
+		was.flags = 0; /* what its run has to tell is counted there */
 	move = !same_place(&was, l);
 	if (move)
 		pool_client_unlink(p, id);
@@ -272,7 +286,8 @@ int pool_apply(struct pool *p, const struct lease *l, uint64_t batch)
 	r->l = *l;
 	r->batch = batch;
 	r->flags |= ROW_RECORD;
-	p->records[id / 64] |= 1ULL << (id % 64);
+	bit_set(p->records, id, true);
+	bit_set(p->apart, id, true);
 	count_row(&p->ranges[range], r, 1);
 	if (move)
 		pool_client_link(p, id);
@@ -289,7 +304,7 @@ int pool_apply(struct pool *p, const struct lease *l, uint64_t batch)
 
 const struct lease *pool_next(const struct pool *p, uint32_t addr)
 {
-	uint32_t i = range_from(p, addr), id;
+	uint32_t i = pool_range_from(p, addr), id;
 	uint64_t word;
 
 	if (i == p->t->n_ranges)

@@ -1,8 +1,9 @@
 #pragma once
 /*
  * Every address that may be leased, in memory: one row per address, derived from the records of
- * the store and nothing else (pool_apply is the only way in). Indexes: by address, by client, free
- * addresses per range and owner (oldest first), timers, and what the partner has not acknowledged.
+ * the store and nothing else (pool_apply and pool_apply_run are the only ways in). Indexes: by
+ * address, by client, free addresses per range and owner (oldest first), timers, and what the
+ * partner has not acknowledged.
  * Beside them short reservations of offers, which no record holds.
  *
  * Callers: core/server (clients), core/fo_endpoint (partner), the start-up scan. One thread.
@@ -40,6 +41,42 @@ const struct scope *pool_scope(const struct pool *p, uint32_t addr); /* NULL lik
  */
 int pool_apply(struct pool *p, const struct lease *l, uint64_t batch);
 
+/* --- runs: consecutive addresses that nobody ever used (decision A3) --------------------------
+ * A run says what holds for those of its addresses that have no record of their own; a record
+ * always wins over the run, so that leasing an address changes no run. Where no run lies, such an
+ * address is LEASE_NONE: FREE, the primary's. pool_get, counts and free lists know all of this. */
+
+#define POOL_RUN_MIN 16 /* shorter ones are told address by address */
+
+/**
+ * pool_apply_run - bring memory in line with a run that has been put into the store
+ * @l: the first address, and what holds for @n addresses from there on: state (FREE or BACKUP),
+ *     acked_state, stos, serial, flags. A newer run cuts the older ones that it overlaps.
+ * @batch: as in pool_apply
+ * Return: 0; -ENOENT when none of the addresses is in a range; -ENOSPC when there are too many
+ * runs (nothing is changed).
+ */
+int pool_apply_run(struct pool *p, const struct lease *l, uint32_t n, uint64_t batch);
+/* How many addresses @l speaks for when it is a run's, as it came from this pool; 0: not a run's */
+uint32_t pool_run_length(const struct pool *p, const struct lease *l);
+/* The first run that ends at or after @addr, NULL at the end. One that the partner or the disk
+ * knows as a whole may be several here: ranges and newer runs cut it. */
+const struct lease *pool_run_next(const struct pool *p, uint32_t addr);
+
+struct pool_stretch {
+	struct lease l; /* what holds for the addresses without a record; l.addr is the first */
+	uint32_t n, range;
+};
+/* The first stretch within @addr..@last that lies in one range, and in one run or in none. */
+bool pool_stretch_next(const struct pool *p, uint32_t addr, uint32_t last,
+		       struct pool_stretch *ret);
+/* The highest stretch of at most @max never-used addresses of one owner (@state FREE or BACKUP) in
+ * a range, none of them reserved or offered, in one run or in none, below @below (exclusive). */
+bool pool_unused_last(const struct pool *p, uint32_t range, unsigned state, uint32_t max,
+		      uint64_t below, struct pool_stretch *ret);
+/* An address of @first..@last with a record that the partner has not acknowledged; false: none */
+bool pool_dirty_within(const struct pool *p, uint32_t first, uint32_t last);
+
 /* Does our configuration reserve the address for somebody? (A record's R flag is in the lease.) */
 bool pool_is_reserved(const struct pool *p, uint32_t addr);
 
@@ -76,11 +113,14 @@ bool pool_nak_take(struct pool *p, struct client_key key, mono_t now);
 
 /* --- what the partner has yet to hear ------------------------------------------------------- */
 
-/* Rows with LEASE_DIRTY and not in flight, oldest change first, of one relationship, whose commit
- * number is <= durable. pool_in_flight takes a row out until it changes, or is put back. */
+/* Rows and runs with LEASE_DIRTY and not in flight, oldest change first, of one relationship, whose
+ * commit number is <= durable. pool_in_flight takes a row out until it changes, or is put back. */
 const struct lease *pool_dirty_first(const struct pool *p, unsigned relation, uint64_t durable);
 void pool_in_flight(struct pool *p, uint32_t addr, bool in_flight);
 bool pool_is_in_flight(const struct pool *p, uint32_t addr);
+/* The same for the run that begins at @addr; without one, nothing happens and it is not. */
+void pool_run_in_flight(struct pool *p, uint32_t addr, bool in_flight);
+bool pool_run_is_in_flight(const struct pool *p, uint32_t addr);
 uint32_t pool_dirty_count(const struct pool *p, unsigned relation); /* queued + in flight */
 
 /* --- walking and counting ------------------------------------------------------------------- */

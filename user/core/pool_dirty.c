@@ -74,18 +74,23 @@ const struct lease *pool_dirty_first(const struct pool *p, unsigned relation, ui
 	return id && p->rows[id].batch <= durable ? &p->rows[id].l : NULL;
 }
 
-void pool_in_flight(struct pool *p, uint32_t addr, bool in_flight)
+static void set_in_flight(struct pool *p, uint32_t id, uint32_t addr, bool in_flight)
 {
-	uint32_t id = pool_row_of(p, addr), before = 0, next;
-	struct pool_relation *rel = relation_of(p, addr);
 	struct row *r = &p->rows[id];
+	struct pool_relation *rel;
+	uint32_t before = 0, next;
 
-	if (!id || !rel || pool_is_in_flight(p, addr) == in_flight)
+	if (!id || !(r->flags & ROW_IN_FLIGHT) == !in_flight)
+		return;
+	rel = relation_of(p, addr);
+	if (!rel)
 		return;
 	dequeue(p, rel, id);
 	if (in_flight)
 		r->flags |= ROW_IN_FLIGHT;
-	if (in_flight || !(r->l.flags & LEASE_DIRTY)) /* a full update sends clean rows, too */
+	/* a full update sends clean rows, too; and one without a record tells its run's state */
+	if (in_flight || !(r->l.flags & LEASE_DIRTY) ||
+	    (id <= p->n_rows && !(r->flags & ROW_RECORD)))
 		return;
 	/* it was at the front when it left */
 	for (next = rel->queue.first; next && p->rows[next].batch < r->batch;) {
@@ -95,11 +100,36 @@ void pool_in_flight(struct pool *p, uint32_t addr, bool in_flight)
 	enqueue_behind(p, rel, id, before);
 }
 
+void pool_in_flight(struct pool *p, uint32_t addr, bool in_flight)
+{
+	set_in_flight(p, pool_row_of(p, addr), addr, in_flight);
+}
+
 bool pool_is_in_flight(const struct pool *p, uint32_t addr)
 {
 	uint32_t id = pool_row_of(p, addr);
 
 	return id && p->rows[id].flags & ROW_IN_FLIGHT;
+}
+
+/* The row of the run that begins at @addr, 0 none. */
+static uint32_t run_at(const struct pool *p, uint32_t addr)
+{
+	uint32_t id = pool_row_of(p, addr), run = id ? pool_run_over(p, id) : 0;
+
+	return run && p->rows[run].first == id ? run : 0;
+}
+
+void pool_run_in_flight(struct pool *p, uint32_t addr, bool in_flight)
+{
+	set_in_flight(p, run_at(p, addr), addr, in_flight);
+}
+
+bool pool_run_is_in_flight(const struct pool *p, uint32_t addr)
+{
+	uint32_t run = run_at(p, addr);
+
+	return run && p->rows[run].flags & ROW_IN_FLIGHT;
 }
 
 uint32_t pool_dirty_count(const struct pool *p, unsigned relation)

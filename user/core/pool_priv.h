@@ -4,6 +4,7 @@
  * from 1 (0 = none), so that zeroed memory is an empty pool and nothing in it is a pointer.
  *
  *   pool.c        layout, look-up by address, pool_apply, counts, walking
+ *   pool_run.c    runs of never-used addresses
  *   pool_free.c   free addresses per range
  *   pool_client.c bindings by client
  *   pool_dirty.c  what the partner has yet to hear
@@ -26,7 +27,14 @@ struct row {
 	struct lease l;
 	uint64_t batch;	      /* commit number of the last change */
 	uint32_t client_next; /* in the first row of a client: first row of the next client */
-	uint32_t sib_next, sib_prev; /* rows of one client in one scope; sib_prev 0: the first */
+	union {
+		uint32_t sib_next; /* rows of one client in one scope */
+		uint32_t length;   /* of a run */
+	};
+	union {
+		uint32_t sib_prev; /* 0: the first */
+		uint32_t first;	   /* of a run: number of its first address's row */
+	};
 	uint32_t free_next, free_prev;
 	uint32_t dirty_next, dirty_prev;
 	uint32_t timer; /* place in the heap, from 1; 0 none */
@@ -40,10 +48,11 @@ struct list {
 };
 
 struct pool_range {
-	uint32_t base, size; /* rows base .. base + size - 1 */
-	uint32_t cursor;     /* first never-used row, by address; base + size: none left.
-				Never-used rows behind it are free without being in a list, so that
-				they need no memory */
+	uint32_t base, size;	/* rows base .. base + size - 1 */
+	uint32_t cursor;	/* first never-used row, by address; base + size: none left.
+				   Never-used rows behind it are free without being in a list, so that
+				   they need no memory */
+	uint32_t backup_cursor; /* the same among the rows that lie in runs of the secondary's */
 	struct list free, backup;
 	uint32_t count[8]; /* by enum lease_state, not reserved; FREE is what remains */
 	uint32_t reserved, offered;
@@ -81,17 +90,23 @@ struct pool {
 	struct row *rows; /* [1 .. n_rows] */
 	struct pool_range *ranges;
 	struct pool_relation *relations;
-	struct timer *heap;   /* [1 .. n_timers] */
-	uint32_t *clients;    /* first row of the first client in each chain */
-	uint64_t *records;    /* a bit per row */
+	struct timer *heap; /* [1 .. n_timers] */
+	uint32_t *clients;  /* first row of the first client in each chain */
+	uint64_t *records;  /* a bit per row: ROW_RECORD */
+	uint64_t *apart; /* a bit per row: has a record or is reserved, so no run speaks for it */
+	uint64_t *loose; /* a bit per row: not apart, but offered, or linked in a free list */
+	uint32_t *runs;	 /* rows behind the addresses' own: by address, disjoint, [n_runs] */
 	struct offer *offers; /* [1 .. max_offers] */
 	uint32_t *offer_chain;
 	struct nak *naks;
 	uint32_t n_rows, n_timers, n_relations, client_mask, offer_mask;
 	uint32_t max_offers, n_offers, used_offers, unused_offer;
+	uint32_t max_runs, n_runs, used_runs, unused_run;
 	struct list offer_order;
 };
 
+/* The first range that ends at or after @addr, t->n_ranges when there is none. */
+uint32_t pool_range_from(const struct pool *p, uint32_t addr);
 /* A range's number, or t->n_ranges when no range holds @addr. */
 uint32_t pool_range_of(const struct pool *p, uint32_t addr);
 uint32_t pool_row_of(const struct pool *p, uint32_t addr);	/* 0: in no range */
@@ -101,6 +116,33 @@ static inline bool row_is_reserved(const struct row *r)
 {
 	return r->flags & ROW_CONFIGURED || r->l.flags & LEASE_RESERVED;
 }
+
+/* --- bits, one per row --- */
+static inline bool bit_get(const uint64_t *map, uint32_t id)
+{
+	return map[id / 64] >> (id % 64) & 1;
+}
+
+static inline void bit_set(uint64_t *map, uint32_t id, bool on)
+{
+	uint64_t bit = 1ULL << (id % 64);
+
+	map[id / 64] = on ? map[id / 64] | bit : map[id / 64] & ~bit;
+}
+
+/* --- pool_run.c --- */
+/* The run that a row without a record lies in, 0 none. */
+uint32_t pool_run_over(const struct pool *p, uint32_t id);
+/* The first run that ends behind row @id: its place among the runs, n_runs when there is none. */
+uint32_t pool_run_place(const struct pool *p, uint32_t id);
+/* A row without a record says what its run says. */
+void pool_row_derive(const struct pool *p, uint32_t id, uint32_t addr);
+uint32_t pool_addr_of(const struct pool *p, uint32_t range, uint32_t id);
+/* The first row at or after @id, below @end, that neither record, reservation nor list holds. */
+uint32_t pool_next_unused(const struct pool *p, uint32_t id, uint32_t end);
+
+/* Cursors of a range after a change of runs in it. */
+void pool_free_advance(struct pool *p, uint32_t range);
 
 /* Bring the lists of free addresses in line with the row. @to_front: it was free all the time. */
 void pool_free_update(struct pool *p, uint32_t range, uint32_t id, bool to_front);

@@ -1,7 +1,7 @@
 /*
  * The LMDB environment: data.mdb holds the databases "leases" (key: address, 4 octets big-endian,
- * so that cursor order is address order), "relations" (key: name) and "meta" (key: name; the key
- * "format" says who may read the rest).
+ * so that cursor order is address order), "runs" (key: first address, likewise), "relations" (key:
+ * name) and "meta" (key: name; the key "format" says who may read the rest).
  *
  * A new environment is made under another name and renamed when it is whole: a power failure
  * leaves none or a good one. No MDB_WRITEMAP: a stray pointer cannot write through the map, and
@@ -88,21 +88,27 @@ int lease_meta_get(MDB_txn *txn, MDB_dbi dbi, const char *key, void *p, size_t *
 
 /* --- creation --------------------------------------------------------------------------------- */
 
+static int put_format(MDB_txn *txn, MDB_dbi meta)
+{
+	uint8_t format[4] = { 0, 0, 0, LEASE_STORE_FORMAT };
+
+	return lease_meta_put(txn, meta, (MDB_val){ 6, "format" },
+			      (MDB_val){ sizeof(format), format });
+}
+
 static int fill_new(MDB_env *mdb)
 {
-	static const char *const names[] = { "leases", "relations", "meta" };
-	uint8_t format[4] = { 0, 0, 0, LEASE_STORE_FORMAT };
-	MDB_val key = { 6, "format" }, value = { sizeof(format), format };
+	static const char *const names[] = { "leases", "runs", "relations", "meta" };
 	MDB_dbi dbi = 0;
 	MDB_txn *txn;
 	int r = err_from_mdb(mdb_txn_begin(mdb, NULL, 0, &txn));
 
 	if (r < 0)
 		return r;
-	for (int i = 0; i < 3 && r == 0; i++)
+	for (int i = 0; i < 4 && r == 0; i++)
 		r = err_from_mdb(mdb_dbi_open(txn, names[i], MDB_CREATE, &dbi));
 	if (r == 0)
-		r = lease_meta_put(txn, dbi, key, value);
+		r = put_format(txn, dbi);
 	if (r == 0)
 		return err_from_mdb(mdb_txn_commit(txn));
 	mdb_txn_abort(txn);
@@ -118,7 +124,7 @@ static int make_new(const char *path)
 		return r;
 	r = err_from_mdb(mdb_env_set_mapsize(mdb, NEW_MAP));
 	if (r == 0)
-		r = err_from_mdb(mdb_env_set_maxdbs(mdb, 3));
+		r = err_from_mdb(mdb_env_set_maxdbs(mdb, 4));
 	if (r == 0)
 		r = err_from_mdb(mdb_env_open(mdb, path, MDB_NOSUBDIR | MDB_NOLOCK, FILE_MODE));
 	if (r == 0)
@@ -180,11 +186,30 @@ static int open_databases(struct lease_env *e, uint32_t *ret_format)
 		r = err_from_mdb(mdb_dbi_open(txn, "leases", 0, &e->leases));
 	if (r == 0)
 		r = err_from_mdb(mdb_dbi_open(txn, "relations", 0, &e->relations));
+	if (r == 0 && *ret_format >= 2)
+		r = err_from_mdb(mdb_dbi_open(txn, "runs", 0, &e->runs));
 	if (r < 0) {
 		mdb_txn_abort(txn);
 		return r == -ENOENT ? -EBADMSG : r;
 	}
 	return err_from_mdb(mdb_txn_commit(txn)); /* keeps the handles */
+}
+
+/* From here on no older server opens it: what it would not see it could give away. */
+static int raise_format(struct lease_env *e)
+{
+	MDB_txn *txn;
+	int r = err_from_mdb(mdb_txn_begin(e->mdb, NULL, 0, &txn));
+
+	if (r < 0)
+		return r;
+	r = err_from_mdb(mdb_dbi_open(txn, "runs", MDB_CREATE, &e->runs));
+	if (r == 0)
+		r = put_format(txn, e->meta);
+	if (r == 0)
+		return err_from_mdb(mdb_txn_commit(txn));
+	mdb_txn_abort(txn);
+	return r;
 }
 
 static int open_mdb(struct lease_env *e)
@@ -250,6 +275,8 @@ int lease_env_open(struct lease_env *e, char err[256])
 	r = open_mdb(e);
 	if (r == 0)
 		r = open_databases(e, &format);
+	if (r == 0 && format < LEASE_STORE_FORMAT)
+		r = raise_format(e);
 	if (r == 0)
 		r = open_reader(e);
 	if (r == 0 && lease_env_tight(e))

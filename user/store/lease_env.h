@@ -11,7 +11,9 @@
 #include "core/types.h"
 #include "store/lease_dir.h"
 
-#define LEASE_STORE_FORMAT 1 /* raised whenever an older server could misread the store */
+/* Raised whenever an older server could misread the store. 2: it may hold runs, without which the
+ * secondary's share would look like the primary's. A store of format 1 is raised when opened. */
+#define LEASE_STORE_FORMAT 2
 #define LEASE_META_MAX 1024
 
 struct lease_env {
@@ -22,7 +24,7 @@ struct lease_env {
 	uint64_t refused;  /* what it had no room for; less is not asked for until there is */
 
 	MDB_env *mdb; /* NULL: closed */
-	MDB_dbi leases, relations, meta;
+	MDB_dbi leases, runs, relations, meta;
 	MDB_txn *reader;  /* of the loop thread, renewed for each read: no allocation */
 	unsigned reading; /* nested reads see the same snapshot */
 	pthread_mutex_t map;

@@ -69,40 +69,45 @@ int lease_store_get_meta(struct lease_store *st, const char *key, void *p, size_
 	return r;
 }
 
-static int scan_one(struct lease_store *st, const MDB_val *key, const MDB_val *val,
-		    int (*cb)(void *ctx, const struct lease *l, const struct lease_client *c),
-		    void *ctx)
+/* What a scan does with one record. */
+struct reader {
+	struct lease_store *st;
+	int (*lease)(void *ctx, const struct lease *l, const struct lease_client *c);
+	int (*run)(void *ctx, const struct lease *l, uint32_t n);
+	void *ctx;
+};
+
+static int scan_one(const struct reader *s, const MDB_val *key, const MDB_val *val)
 {
 	struct rd rd = rd_init(key->mv_data, key->mv_size);
-	uint32_t addr = rd_u32(&rd);
+	uint32_t addr = rd_u32(&rd), n = 0;
 	struct lease_client c;
 	struct lease l;
 	int r = rd.bad || rd.len ? -EBADMSG
+		: s->run	 ? run_record_decode(val->mv_data, val->mv_size, &l, &n)
 				 : lease_record_decode(val->mv_data, val->mv_size, &l, &c);
 
-	note_bad(st, addr, r);
+	if (r == 0 && n && n - 1 > UINT32_MAX - addr)
+		r = -EBADMSG;
+	note_bad(s->st, addr, r);
 	if (r < 0)
 		return r;
 	l.addr = addr;
-	return cb(ctx, &l, &c);
+	return s->run ? s->run(s->ctx, &l, n) : s->lease(s->ctx, &l, &c);
 }
 
-int lease_store_scan(struct lease_store *st,
-		     int (*cb)(void *ctx, const struct lease *l, const struct lease_client *c),
-		     void *ctx)
+static int scan(const struct reader *s, MDB_dbi dbi)
 {
+	struct lease_env *env = &s->st->env;
 	MDB_cursor *cursor;
 	MDB_val key, val;
-	int r = lease_env_read(&st->env);
+	int r = err_from_mdb(mdb_cursor_open(env->reader, dbi, &cursor));
 
 	if (r < 0)
 		return r;
-	r = err_from_mdb(mdb_cursor_open(st->env.reader, st->env.leases, &cursor));
-	if (r < 0)
-		goto out;
 	r = err_from_mdb(mdb_cursor_get(cursor, &key, &val, MDB_FIRST));
 	while (r == 0) {
-		r = scan_one(st, &key, &val, cb, ctx);
+		r = scan_one(s, &key, &val);
 		if (r == 0)
 			r = err_from_mdb(mdb_cursor_get(cursor, &key, &val, MDB_NEXT));
 		else
@@ -111,7 +116,32 @@ int lease_store_scan(struct lease_store *st,
 	r = r == -ENOENT ? 0 : r;
 stop:
 	mdb_cursor_close(cursor);
-out:
+	return r;
+}
+
+int lease_store_scan(struct lease_store *st,
+		     int (*cb)(void *ctx, const struct lease *l, const struct lease_client *c),
+		     void *ctx)
+{
+	struct reader s = { .st = st, .lease = cb, .ctx = ctx };
+	int r = lease_env_read(&st->env);
+
+	if (r < 0)
+		return r;
+	r = scan(&s, st->env.leases);
+	lease_env_read_end(&st->env);
+	return r;
+}
+
+int lease_store_scan_runs(struct lease_store *st,
+			  int (*cb)(void *ctx, const struct lease *l, uint32_t n), void *ctx)
+{
+	struct reader s = { .st = st, .run = cb, .ctx = ctx };
+	int r = lease_env_read(&st->env);
+
+	if (r < 0)
+		return r;
+	r = scan(&s, st->env.runs);
 	lease_env_read_end(&st->env);
 	return r;
 }

@@ -45,6 +45,20 @@ static const struct field lease_fields[] = {
 	FIELD(0x0c, NUMBER, struct lease, bucket),
 };
 
+struct run_record {
+	struct lease l;
+	uint32_t n;
+};
+
+static const struct field run_fields[] = {
+	FIELD(0x01, NUMBER, struct run_record, l.state),
+	FIELD(0x08, NUMBER, struct run_record, l.stos),
+	FIELD(0x09, NUMBER, struct run_record, l.serial),
+	FIELD(0x0a, NUMBER, struct run_record, l.acked_state),
+	FIELD(0x0b, NUMBER, struct run_record, l.flags),
+	FIELD(0x0d, NUMBER, struct run_record, n),
+};
+
 static const struct field fo_fields[] = {
 	FIELD(0x01, NUMBER, struct fo_record, end.state),
 	FIELD(0x02, NUMBER, struct fo_record, end.saved),
@@ -162,6 +176,16 @@ size_t lease_record_encode(const struct lease *l, const struct lease_client *c, 
 	wr_fields(&w, lease_fields, COUNT(lease_fields), l);
 	if (c)
 		wr_client(&w, c);
+	return wr_check(&w);
+}
+
+size_t run_record_encode(const struct lease *l, uint32_t n, uint8_t *buf, size_t size)
+{
+	struct run_record run = { *l, n };
+	struct wr w = wr_init(buf, size);
+
+	wr_u8(&w, LEASE_RECORD_VERSION);
+	wr_fields(&w, run_fields, COUNT(run_fields), &run);
 	return wr_check(&w);
 }
 
@@ -306,6 +330,29 @@ int lease_record_decode(const uint8_t *p, size_t len, struct lease *ret,
 	*ret = tmp;
 	if (ret_client)
 		*ret_client = client;
+	return 0;
+}
+
+int run_record_decode(const uint8_t *p, size_t len, struct lease *ret, uint32_t *ret_n)
+{
+	struct run_record tmp = { 0 };
+	struct octets o;
+	uint8_t tag = 0;
+	struct rd r;
+	int err;
+
+	if (len > LEASE_RECORD_MAX)
+		return -EBADMSG;
+	err = open_record((struct octets){ p, (uint32_t)len }, &r);
+	if (err < 0)
+		return err;
+	while (next_item(&r, &tag, &o))
+		r.bad = !rd_field(run_fields, COUNT(run_fields), tag, o, &tmp);
+	if (r.bad || !tmp.n || (tmp.l.state != LEASE_FREE && tmp.l.state != LEASE_BACKUP) ||
+	    tmp.l.acked_state > LEASE_BACKUP)
+		return -EBADMSG;
+	*ret = tmp.l;
+	*ret_n = tmp.n;
 	return 0;
 }
 

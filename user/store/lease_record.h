@@ -49,5 +49,10 @@ int lease_record_decode(const uint8_t *p, size_t len, struct lease *ret,
  */
 int lease_record_merge(struct octets fresh, struct octets old, uint8_t *buf, size_t size);
 
+/* A run of never-used addresses: the tags of a lease's state, stos, serial, acked state and flags,
+ * and 0d, how many addresses (never 0). The first address is the key and not in it. */
+size_t run_record_encode(const struct lease *l, uint32_t n, uint8_t *buf, size_t size);
+int run_record_decode(const uint8_t *p, size_t len, struct lease *ret, uint32_t *ret_n);
+
 size_t fo_record_encode(const struct fo_record *r, uint8_t *buf, size_t size);
 int fo_record_decode(const uint8_t *p, size_t len, struct fo_record *ret);

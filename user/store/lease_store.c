@@ -248,6 +248,24 @@ int lease_store_put(struct lease_store *st, const struct lease *l,
 	return end_op(st, at, n);
 }
 
+int lease_store_put_run(struct lease_store *st, const struct lease *l, uint32_t n)
+{
+	size_t at = lease_writer_open(&st->writer)->ops.len, len;
+	uint8_t key[4];
+	struct wr k = wr_init(key, sizeof(key)), *w;
+	int r;
+
+	if (!n || n - 1 > UINT32_MAX - l->addr ||
+	    (l->state != LEASE_FREE && l->state != LEASE_BACKUP))
+		return -EINVAL;
+	wr_u32(&k, l->addr);
+	w = begin_op(st, OP_RUN, key, sizeof(key), &r);
+	if (!w)
+		return r;
+	len = run_record_encode(l, n, w->p + w->len, w->size - w->len);
+	return end_op(st, at, len);
+}
+
 int lease_store_put_relation(struct lease_store *st, const char *name, const struct fo_record *rec)
 {
 	size_t at = lease_writer_open(&st->writer)->ops.len, n;

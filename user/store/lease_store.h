@@ -52,6 +52,9 @@ bool lease_store_overfull(const struct lease_store *st);
  * Return: 0; -ENOBUFS, -ENOMEM no room; -EINVAL; or what made the last commit fail. */
 int lease_store_put(struct lease_store *st, const struct lease *l,
 		    const struct lease_client *client);
+/* A run of @n never-used addresses from l->addr on: what holds for those without a record. In the
+ * same transaction it cuts the older runs that it overlaps (as pool_apply_run does in memory). */
+int lease_store_put_run(struct lease_store *st, const struct lease *l, uint32_t n);
 int lease_store_put_relation(struct lease_store *st, const char *name, const struct fo_record *r);
 int lease_store_put_meta(struct lease_store *st, const char *key, const void *p, size_t len);
 /* Close the open batch and hand it to the writer. An empty batch is durable as soon as those
@@ -81,6 +84,10 @@ int lease_store_get_meta(struct lease_store *st, const char *key, void *p, size_
 int lease_store_scan(struct lease_store *st,
 		     int (*cb)(void *ctx, const struct lease *l, const struct lease_client *c),
 		     void *ctx);
+
+/* All runs, likewise; they are disjoint. */
+int lease_store_scan_runs(struct lease_store *st,
+			  int (*cb)(void *ctx, const struct lease *l, uint32_t n), void *ctx);
 
 struct lease_store_stats {
 	uint64_t commits, records, failed, commit_us_total, commit_us_max;

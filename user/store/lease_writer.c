@@ -18,6 +18,7 @@
 #include <time.h>
 #include <unistd.h>
 #include "store/lease_record.h"
+#include "store/lease_run.h"
 #include "sys/clock.h"
 
 /* --- one batch -------------------------------------------------------------------------------- */
@@ -52,6 +53,8 @@ static int apply_op(const struct lease_env *e, MDB_txn *txn, enum lease_op op, s
 		return err_from_mdb(mdb_put(txn, e->leases, &k, &v, 0));
 	case OP_LEASE_KEEP:
 		return keep_client(txn, e->leases, &k, value);
+	case OP_RUN:
+		return lease_run_put(e, txn, key, value);
 	case OP_RELATION:
 		return err_from_mdb(mdb_put(txn, e->relations, &k, &v, 0));
 	case OP_META:

@@ -19,6 +19,7 @@
 enum lease_op {
 	OP_LEASE,      /* a whole record */
 	OP_LEASE_KEEP, /* numbers only: the holder stays as the record on disk has it */
+	OP_RUN,	       /* key: the first address; older runs that it overlaps are cut */
 	OP_RELATION,
 	OP_META,
 };

@@ -30,6 +30,9 @@ struct disk {
 	struct lease l[MAX_ADDR];
 	struct lease_client c[MAX_ADDR];
 	uint32_t recent[MAX_ADDR][4]; /* serials written last */
+	bool has_run[MAX_ADDR];	      /* what holds without a record */
+	struct lease run[MAX_ADDR];
+	uint32_t recent_run[MAX_ADDR][4];
 	struct fo_record rec;
 	bool has_rec;
 	uint64_t starts;
@@ -53,6 +56,7 @@ struct op { /* waits to be written */
 	struct op *next;
 	uint64_t batch;
 	bool record, keep_client;
+	uint32_t run; /* length, 0: one address */
 	struct lease l;
 	struct lease_client c;
 	struct fo_record rec;
@@ -89,8 +93,10 @@ struct node {
 	unsigned in_flight; /* BNDUPD that left and are not acknowledged */
 	unsigned max_in_flight, peaks;
 	uint32_t recv_serial[MAX_ADDR], recv_xid[MAX_ADDR]; /* of the last update heard */
+	uint32_t recv_run[MAX_ADDR];
 	char last_event[64], last_why[128];
 	unsigned events, clock_events, updates_left, multi;
+	unsigned runs_written, runs_left, runs_refused;
 	unsigned refusals; /* updates refused, either way; the last one: */
 	struct fo_refusal refused;
 	struct lease refused_ours, refused_theirs;
@@ -182,6 +188,27 @@ static void put(struct node *n, const struct lease *l, const struct lease_client
 	o->keep_client = !c;
 }
 
+static void write_run(struct node *n, const struct op *o)
+{
+	uint32_t a = o->l.addr - FIRST;
+
+	assert_true(a < MAX_ADDR && o->run <= MAX_ADDR - a);
+	for (uint32_t i = a; i < a + o->run; i++) {
+		n->disk.run[i] = o->l;
+		n->disk.run[i].addr = FIRST + i;
+		n->disk.has_run[i] = true;
+		memmove(n->disk.recent_run[i] + 1, n->disk.recent_run[i], 3 * sizeof(uint32_t));
+		n->disk.recent_run[i][0] = o->l.serial;
+	}
+	n->runs_written++;
+}
+
+/* What the disk says of an address; its client only when it has a record. */
+static const struct lease *on_disk(const struct node *n, uint32_t a)
+{
+	return n->disk.has[a] ? &n->disk.l[a] : &n->disk.run[a];
+}
+
 static void write_op(struct node *n, const struct op *o)
 {
 	uint32_t a = o->l.addr - FIRST;
@@ -190,6 +217,10 @@ static void write_op(struct node *n, const struct op *o)
 		n->disk.rec = o->rec;
 		n->disk.has_rec = true;
 		n->written[o->rec.end.state] = n->written[o->rec.end.saved] = true;
+		return;
+	}
+	if (o->run) {
+		write_run(n, o);
 		return;
 	}
 	assert_true(a < MAX_ADDR);
@@ -224,12 +255,28 @@ static struct out *new_out(struct node *n, enum out_kind kind)
 	return o;
 }
 
-static bool was_written(const struct node *n, uint32_t a, uint32_t serial)
+static bool among(const uint32_t recent[4], uint32_t serial)
 {
 	for (unsigned i = 0; i < 4; i++)
-		if (n->disk.recent[a][i] == serial)
+		if (recent[i] == serial)
 			return true;
 	return false;
+}
+
+static bool was_written(const struct node *n, uint32_t a, uint32_t serial)
+{
+	return among(n->disk.recent[a], serial);
+}
+
+static void check_run(struct node *n, const struct fo_binding *b)
+{
+	assert_true(b->has_serial);
+	assert_true(b->status == LEASE_FREE || b->status == LEASE_BACKUP);
+	for (uint32_t a = b->addr - FIRST; a < b->addr - FIRST + b->run; a++)
+		if (!n->disk.has_run[a] || !among(n->disk.recent_run[a], (uint32_t)b->serial))
+			fail_msg("run of %08x left before its record: %u on disk, %u sent",
+				 FIRST + a, n->disk.run[a].serial, (unsigned)b->serial);
+	n->runs_left++;
 }
 
 /* What the partner may have seen stands in our record before it can see it. */
@@ -250,6 +297,10 @@ static void check_update(struct node *n, const struct fo_msg *m)
 		uint32_t a = b.addr - FIRST;
 
 		groups++;
+		if (b.run > 1) {
+			check_run(n, &b);
+			continue;
+		}
 		/* a later change of the same batch may stand there by now */
 		if (!n->disk.has[a] || (b.has_serial && !was_written(n, a, (uint32_t)b.serial)))
 			fail_msg("update of %08x left before its record: %u on disk, %u sent",
@@ -278,7 +329,15 @@ static void check_ack(struct node *n, const struct fo_msg *m)
 	while (fo_msg_next_binding(m, &cursor, &b)) {
 		uint32_t a = b.addr - FIRST;
 
-		if (b.reject || n->recv_xid[a] != m->xid)
+		if (b.reject || n->recv_xid[a] != m->xid) {
+			n->runs_refused += b.reject && n->recv_run[a];
+			continue;
+		}
+		for (uint32_t i = a; i < a + n->recv_run[a]; i++)
+			if (!n->disk.has_run[i] || n->disk.run[i].serial < n->recv_serial[a])
+				fail_msg("run with %08x acknowledged before it is on disk",
+					 FIRST + i);
+		if (n->recv_run[a])
 			continue;
 		if (!n->disk.has[a] || n->disk.l[a].serial < n->recv_serial[a])
 			fail_msg("%08x acknowledged before it is on disk", b.addr);
@@ -310,15 +369,13 @@ static void check_connectack(struct node *n, const struct fo_msg *m)
 /* All that was on our disk when the partner asked is on its disk, but for what it refused. */
 static void check_done(struct node *n)
 {
-	const struct disk *other = &n->w->n[!n->i].disk;
-
 	if (n->w->by_hand || n->asked_rejects != n->ep->count.updates_rejected_by_partner)
 		return;
 	for (unsigned a = 0; a < MAX_ADDR; a++)
-		if (n->asked[a] && n->disk.l[a].serial >= n->asked[a] && /* else theirs won */
-		    (!other->has[a] || other->l[a].serial < n->asked[a]))
+		if (n->asked[a] && on_disk(n, a)->serial >= n->asked[a] && /* else theirs won */
+		    on_disk(&n->w->n[!n->i], a)->serial < n->asked[a])
 			fail_msg("UPDDONE before %08x has arrived: serial %u, the partner has %u",
-				 FIRST + a, n->asked[a], other->l[a].serial);
+				 FIRST + a, n->asked[a], on_disk(&n->w->n[!n->i], a)->serial);
 }
 
 static void on_air(struct node *n, const uint8_t *msg, size_t len)
@@ -480,6 +537,20 @@ static void sink_put(void *ctx, const struct lease *l, const struct lease_client
 	put(n, l, c);
 }
 
+static void sink_put_run(void *ctx, const struct lease *l, uint32_t run)
+{
+	struct node *n = ctx;
+	struct pool_stretch s;
+	struct op *o;
+
+	assert_true(pool_stretch_next(n->pool, l->addr, l->addr + run - 1, &s));
+	assert_memory_equal(&s.l, l, sizeof(*l)); /* applied as well */
+	assert_int_equal(s.n, run);
+	o = new_op(n);
+	o->l = *l;
+	o->run = run;
+}
+
 static bool sink_client(void *ctx, uint32_t addr, struct lease_client *ret)
 {
 	struct node *n = ctx;
@@ -598,11 +669,41 @@ static void clear_queues(struct node *n)
 	n->commit_at = -1;
 }
 
+static bool same_run(struct lease a, struct lease b)
+{
+	a.addr = b.addr = 0;
+	return !memcmp(&a, &b, sizeof(a));
+}
+
+/* Neighbours that say the same are one. */
+static void load_runs(struct node *n)
+{
+	const struct disk *d = &n->disk;
+
+	for (unsigned a = 0, k; a < MAX_ADDR; a += k ? k : 1) {
+		for (k = 0;
+		     a + k < MAX_ADDR && d->has_run[a + k] && same_run(d->run[a], d->run[a + k]);
+		     k++)
+			;
+		if (k)
+			(void)pool_apply_run(n->pool, &d->run[a], k, 0);
+	}
+}
+
 static void boot(struct node *n)
 {
-	static const struct fo_sink sink = { NULL,	   sink_send,	sink_send_now, sink_close,
-					     sink_persist, sink_put,	sink_client,   sink_policy,
-					     sink_event,   sink_random, sink_refused };
+	static const struct fo_sink sink = { .ctx = NULL,
+					     .send = sink_send,
+					     .send_now = sink_send_now,
+					     .close = sink_close,
+					     .persist = sink_persist,
+					     .put = sink_put,
+					     .put_run = sink_put_run,
+					     .client = sink_client,
+					     .policy = sink_policy,
+					     .event = sink_event,
+					     .random = sink_random,
+					     .refused = sink_refused };
 	struct fo_sink s = sink;
 	struct now now = now_of(n);
 	size_t size = pool_size(&n->w->table, 64);
@@ -616,6 +717,7 @@ static void boot(struct node *n)
 	assert_non_null(n->pool_mem);
 	memset(n->pool_mem, 0, size);
 	n->pool = pool_init(n->pool_mem, size, &n->w->table, 64);
+	load_runs(n);
 	for (unsigned a = 0; a < MAX_ADDR; a++) {
 		struct lease l = n->disk.l[a];
 
@@ -740,6 +842,7 @@ static void note_serials(struct node *n, const struct fo_msg *m)
 	while (m->type == FO_BNDUPD && fo_msg_next_binding(m, &cursor, &b)) {
 		n->recv_serial[b.addr - FIRST] = (uint32_t)b.serial;
 		n->recv_xid[b.addr - FIRST] = m->xid;
+		n->recv_run[b.addr - FIRST] = b.run > 1 ? b.run : 0;
 	}
 }
 
@@ -747,7 +850,7 @@ static void note_asked(struct node *n)
 {
 	n->asked_rejects = n->ep->count.updates_rejected_by_partner;
 	for (unsigned a = 0; a < MAX_ADDR; a++)
-		n->asked[a] = n->disk.has[a] ? n->disk.l[a].serial : 0;
+		n->asked[a] = on_disk(n, a)->serial;
 }
 
 static void arrive(struct node *n, const struct in_air *a)
@@ -1003,15 +1106,14 @@ static inline unsigned count_state(const struct node *n, unsigned scope, unsigne
 	unsigned k = 0;
 
 	for (uint32_t a = r->first; a <= r->last; a++)
-		k += n->disk.has[a - FIRST] ? n->disk.l[a - FIRST].state == state
-					    : state == LEASE_NONE;
+		k += on_disk(n, a - FIRST)->state == state;
 	return k;
 }
 
 static void assert_same(const struct world *w, int64_t slack)
 {
 	for (unsigned a = 0; a < MAX_ADDR; a++) {
-		const struct lease *p = &w->n[0].disk.l[a], *s = &w->n[1].disk.l[a];
+		const struct lease *p = on_disk(&w->n[0], a), *s = on_disk(&w->n[1], a);
 		unsigned ps = p->state ? p->state : LEASE_FREE,
 			 ss = s->state ? s->state : LEASE_FREE;
 

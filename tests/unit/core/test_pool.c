@@ -271,6 +271,14 @@ static uint32_t chance(uint32_t n)
 	return (uint32_t)(rng >> 33) % n;
 }
 
+/* Runs by address: what the newest one said; where it begins and ends is told by its number. */
+static struct {
+	struct lease l;
+	uint64_t piece, batch; /* piece 0: none; neighbours of one number are one run */
+	bool in_flight;
+} run_model[ADDRESSES];
+static uint64_t pieces;
+
 static const struct scope *scope_of(const struct model_row *m)
 {
 	return &scopes[ranges[m->range].scope];
@@ -286,6 +294,8 @@ static void model_init(void)
 	unsigned n = 0;
 
 	memset(model, 0, sizeof(model));
+	memset(run_model, 0, sizeof(run_model));
+	pieces = 0;
 	for (uint32_t i = 0; i < N(ranges); i++)
 		for (uint32_t a = ranges[i].first; a <= ranges[i].last; a++, n++) {
 			model[n].l.addr = a;
@@ -392,12 +402,155 @@ static void do_offer(struct pool *p, struct model_row *m)
 	m->offer_made = step;
 }
 
+static void model_says(struct model_row *m, const struct lease *l)
+{
+	uint32_t addr = m->l.addr;
+
+	if (m->record)
+		return;
+	m->l = l ? *l : (struct lease){ 0 };
+	m->l.addr = addr;
+	m->freed = 0;
+}
+
+/* A piece that is left of an older run is told anew. */
+static void renumber(unsigned i, bool down)
+{
+	uint64_t was = run_model[i].piece;
+
+	if (!was)
+		return;
+	for (pieces++; i < ADDRESSES && run_model[i].piece == was; i += down ? -1u : 1u) {
+		run_model[i].piece = pieces;
+		run_model[i].batch = step / 7;
+		run_model[i].in_flight = false;
+	}
+}
+
+static void do_run(struct pool *p)
+{
+	unsigned from = chance(ADDRESSES), n = 1 + chance(40), end, last;
+	struct lease l = { .addr = model[from].l.addr,
+			   .state = chance(3) ? LEASE_BACKUP : LEASE_FREE,
+			   .flags = chance(2) ? LEASE_DIRTY : 0,
+			   .serial = (uint32_t)step };
+
+	/* over several ranges, and what lies between them */
+	end = from + n < ADDRESSES ? from + n : ADDRESSES;
+	last = model[end - 1].l.addr;
+	assert_int_equal(pool_apply_run(p, &l, last - l.addr + 1, step / 7), 0);
+	if (from && run_model[from - 1].piece == run_model[from].piece)
+		renumber(from - 1, true);
+	if (end < ADDRESSES && run_model[end - 1].piece == run_model[end].piece)
+		renumber(end, false);
+	for (unsigned i = from; i < end; i++) {
+		if (i == from || model[i].range != model[i - 1].range)
+			pieces++;
+		run_model[i].l = l;
+		run_model[i].l.addr = model[i].l.addr;
+		run_model[i].piece = pieces;
+		run_model[i].batch = step / 7;
+		run_model[i].in_flight = false;
+		model_says(&model[i], &l);
+	}
+}
+
+static bool run_begins(unsigned i)
+{
+	return run_model[i].piece && (!i || run_model[i - 1].piece != run_model[i].piece);
+}
+
+static bool run_told(unsigned i)
+{
+	return scope_of(&model[i])->relation >= 0 && run_begins(i);
+}
+
+static void check_runs(const struct pool *p)
+{
+	const struct lease *l = pool_run_next(p, 0);
+	struct pool_stretch s;
+
+	for (unsigned i = 0, n; i < ADDRESSES; i += n) {
+		for (n = 1; i + n < ADDRESSES && model[i + n].range == model[i].range &&
+			    run_model[i + n].piece == run_model[i].piece;
+		     n++)
+			;
+		assert_true(pool_stretch_next(p, model[i].l.addr, UINT32_MAX, &s));
+		assert_int_equal(s.n, n);
+		assert_int_equal(s.l.addr, model[i].l.addr);
+		assert_int_equal(s.l.state, run_model[i].l.state);
+		assert_int_equal(s.l.serial, run_model[i].l.serial);
+		if (!run_model[i].piece)
+			continue;
+		assert_non_null(l);
+		assert_int_equal(l->addr, s.l.addr);
+		assert_int_equal(pool_run_length(p, l), n);
+		assert_int_equal(pool_run_is_in_flight(p, l->addr), run_model[i].in_flight);
+		l = pool_run_next(p, l->addr + n);
+	}
+	assert_null(l);
+	for (unsigned i = 0; i < ADDRESSES; i++)
+		assert_int_equal(pool_get(p, model[i].l.addr)->state, model[i].l.state);
+}
+
+static bool unused(const struct model_row *m, unsigned state)
+{
+	return !m->record && !m->reserved && !m->offered &&
+	       (m->l.state == LEASE_BACKUP) == (state == LEASE_BACKUP);
+}
+
+/* Never-used addresses from the highest one down: each once, but for those in a list. */
+static void check_unused(const struct pool *p)
+{
+	for (uint32_t range = 0; range < N(ranges); range++)
+		for (unsigned state = LEASE_FREE; state <= LEASE_BACKUP; state += 6) {
+			uint64_t below = 1ULL << 32;
+			unsigned got = 0, all = 0, loose = 0;
+			struct pool_stretch s;
+
+			while (pool_unused_last(p, range, state, 1 + chance(20), below, &s)) {
+				assert_int_equal(s.range, range);
+				assert_true(s.n && s.l.addr + s.n <= below);
+				for (uint32_t a = s.l.addr; a < s.l.addr + s.n; a++) {
+					unsigned i = pool_row_of(p, a) - 1;
+
+					assert_true(unused(&model[i], state));
+					assert_int_equal(
+						run_model[i].piece,
+						run_model[pool_row_of(p, s.l.addr) - 1].piece);
+				}
+				got += s.n;
+				below = s.l.addr;
+			}
+			for (unsigned i = 0; i < ADDRESSES; i++) {
+				bool yes = model[i].range == range && unused(&model[i], state);
+
+				all += yes;
+				loose += yes && bit_get(p->loose, i + 1);
+			}
+			assert_int_equal(got, all - loose);
+		}
+}
+
 static void do_something(struct pool *p)
 {
 	struct model_row *m = &model[chance(chance(2) ? ADDRESSES : 30)];
+	unsigned at = (unsigned)(m - model);
 	bool flag;
 
-	switch (chance(12)) {
+	switch (chance(14)) {
+	case 12:
+		if (!chance(4))
+			do_run(p);
+		break;
+	case 13:
+		flag = chance(2);
+		pool_run_in_flight(p, m->l.addr, flag);
+		if (run_told(at))
+			for (uint64_t was = run_model[at].piece;
+			     at < ADDRESSES && run_model[at].piece == was; at++)
+				run_model[at].in_flight = flag;
+		break;
 	case 0:
 	case 1:
 		do_offer(p, m);
@@ -481,6 +634,20 @@ static void check_list(const struct pool *p, uint32_t range, const struct list *
 	assert_int_equal(l->last, before);
 }
 
+static void check_cursor(const struct pool *p, const struct pool_range *pr, uint32_t cursor,
+			 unsigned kind, bool seen[ADDRESSES])
+{
+	for (uint32_t id = cursor; id < pr->base + pr->size; id++) {
+		if (model[id - 1].record || free_kind(&model[id - 1]) != kind ||
+		    bit_get(p->loose, id)) /* back from an offer: in the list */
+			continue;
+		assert_false(seen[id - 1]);
+		seen[id - 1] = true;
+	}
+	if (cursor < pr->base + pr->size)
+		assert_true(!model[cursor - 1].record && free_kind(&model[cursor - 1]) == kind);
+}
+
 static void check_free(const struct pool *p)
 {
 	bool seen[ADDRESSES] = { false };
@@ -490,15 +657,8 @@ static void check_free(const struct pool *p)
 
 		check_list(p, i, &pr->free, LEASE_FREE, seen);
 		check_list(p, i, &pr->backup, LEASE_BACKUP, seen);
-		for (uint32_t id = pr->cursor; id < pr->base + pr->size; id++) {
-			if (model[id - 1].record || free_kind(&model[id - 1]) != LEASE_FREE)
-				continue;
-			assert_false(seen[id - 1]);
-			seen[id - 1] = true;
-		}
-		if (pr->cursor < pr->base + pr->size)
-			assert_true(!model[pr->cursor - 1].record &&
-				    free_kind(&model[pr->cursor - 1]));
+		check_cursor(p, pr, pr->cursor, LEASE_FREE, seen);
+		check_cursor(p, pr, pr->backup_cursor, LEASE_BACKUP, seen);
 	}
 	for (unsigned i = 0; i < ADDRESSES; i++)
 		assert_int_equal(seen[i], free_kind(&model[i]) != 0);
@@ -543,7 +703,7 @@ static void check_timers(const struct pool *p)
 static void check_dirty(const struct pool *p)
 {
 	for (unsigned rel = 0; rel < 4; rel++) {
-		unsigned dirty = 0, queued = 0, walked = 0;
+		unsigned dirty = 0, queued = 0, walked = 0, id_run;
 		uint64_t lowest = UINT64_MAX, batch = 0;
 		const struct lease *l;
 
@@ -551,7 +711,15 @@ static void check_dirty(const struct pool *p)
 			const struct model_row *m = &model[i];
 
 			assert_int_equal(pool_is_in_flight(p, m->l.addr), m->in_flight);
-			if (scope_of(m)->relation != (int)rel || !(m->l.flags & LEASE_DIRTY))
+			if (scope_of(m)->relation != (int)rel)
+				continue;
+			if (run_begins(i) && run_model[i].l.flags & LEASE_DIRTY) {
+				dirty++;
+				queued += !run_model[i].in_flight;
+				if (!run_model[i].in_flight && run_model[i].batch < lowest)
+					lowest = run_model[i].batch;
+			}
+			if (!m->record || !(m->l.flags & LEASE_DIRTY))
 				continue;
 			dirty++;
 			queued += !m->in_flight;
@@ -563,16 +731,25 @@ static void check_dirty(const struct pool *p)
 		assert_int_equal(!l, !queued);
 		if (!l)
 			continue;
-		assert_int_equal(model[pool_row_of(p, l->addr) - 1].batch, lowest);
+		assert_int_equal(pool_run_length(p, l)
+					 ? run_model[pool_row_of(p, l->addr) - 1].batch
+					 : model[pool_row_of(p, l->addr) - 1].batch,
+				 lowest);
 		assert_ptr_equal(pool_dirty_first(p, rel, lowest), l);
 		if (lowest)
 			assert_null(pool_dirty_first(p, rel, lowest - 1));
 		for (uint32_t id = p->relations[rel].queue.first; id; id = p->rows[id].dirty_next) {
 			assert_true(p->rows[id].batch >= batch);
 			batch = p->rows[id].batch;
+			walked++;
+			if (id > ADDRESSES) {
+				id_run = p->rows[id].first - 1;
+				assert_true(run_model[id_run].l.flags & LEASE_DIRTY &&
+					    !run_model[id_run].in_flight);
+				continue;
+			}
 			assert_true(model[id - 1].l.flags & LEASE_DIRTY &&
 				    !model[id - 1].in_flight);
-			walked++;
 		}
 		assert_int_equal(walked, queued);
 	}
@@ -653,6 +830,8 @@ static void any_sequence_keeps_every_index_right(void **state)
 			check_timers(p);
 			check_dirty(p);
 			check_counts(p);
+			check_runs(p);
+			check_unused(p);
 		}
 		end_pool();
 	}
