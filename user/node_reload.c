@@ -73,7 +73,7 @@ static const char *fixed_relation_key(const struct conf_relation *a, const struc
 		return "local";
 	if (!same_place(&a->partner, &b->partner))
 		return "partner";
-	return a->dialect != b->dialect ? "dialect" : NULL;
+	return a->fo.dialect != b->fo.dialect ? "dialect" : NULL;
 }
 
 /* Says what cannot be changed while the server runs; false: nothing of that kind. */

@@ -96,7 +96,8 @@ static void check_relation(const struct conf_relation *r)
 	assert_int_equal(ntohs(r->local.sin_port), 647);
 	assert_int_equal(ntohs(r->partner.sin_port), 647);
 	assert_int_equal(r->local.sin_family, AF_INET);
-	assert_int_equal(r->dialect, DIALECT_AUTO);
+	assert_int_equal(r->fo.dialect, FO_DIALECT_AUTO);
+	assert_int_equal(r->fo.contact_timeout_isc_sec, 6); /* of 3 s */
 	assert_int_equal(r->local_share, 50);
 	assert_true(r->line > 0);
 }
@@ -272,8 +273,8 @@ static const struct {
 	  "f:7:8: tls \"on\" is not available in this version: write off, or remove it\n" },
 	{ REL "  authentication: {algorithm: hmac-sha256, secret-file: /s}\n",
 	  "f:7:19: authentication is not available in this version: remove it\n" },
-	{ REL "  dialect: isc\n",
-	  "f:7:12: dialect \"isc\" is not available in this version: write auto, or remove it\n" },
+	{ REL "  dialect: isc\n  contact-timeout: 5s\n",
+	  "f:8:20: contact-timeout is too short for dialect isc: write 6s or more\n" },
 	{ REL "  partner-down-lease-limit: lift\n",
 	  "f:7:29: partner-down-lease-limit \"lift\" is not available in this version: write keep, "
 	  "or remove it\n" },
@@ -517,7 +518,7 @@ static const struct {
 	{ REL "  ", "auto-partner-down", "off on 1h 2h 365d", "0s 366d true" },
 	{ REL "  ", "secs-threshold", "0 1 255 never", "-1 256 off 3s" },
 	{ REL "  ", "hash-identity", "client-id hardware-address", "chaddr" },
-	{ REL "  ", "dialect", "auto twinlease", "isc !isc windows" },
+	{ REL "  ", "dialect", "auto twinlease isc", "!isc windows" },
 	{ REL "  ", "contact-timeout", "1s 3s 20s 1h", "0s 999ms 3601s" },
 	{ REL "  ", "max-unacked-updates", "1 10 100 1000", "0 1001 -5 1.5" },
 	{ REL "  ", "max-clock-skew", "1s 60s 1h", "0s 2h" },
@@ -656,9 +657,15 @@ static void test_defaults(void **state)
 	assert_string_equal(c->relations[0].fo.name, "r");
 	assert_int_equal(c->relations[0].fo.mclt, 3600);
 	assert_int_equal(c->relations[0].fo.contact_timeout_sec, 3);
+	assert_int_equal(c->relations[0].fo.contact_timeout_isc_sec, 20);
 	assert_int_equal(c->filter.fail_open_after_ms, 6000);
 	assert_int_equal(c->scopes.scopes[0].relation, -1);
 	assert_int_equal(c->scopes.scopes[0].lease_time, 8 * 86400);
+	conf_free(c);
+	c = parse(REL "  dialect: isc\n");
+	assert_int_equal(c->relations[0].fo.dialect, FO_DIALECT_ISC);
+	assert_int_equal(c->relations[0].fo.contact_timeout_sec, 20);
+	assert_int_equal(c->filter.fail_open_after_ms, 40000);
 	conf_free(c);
 	c = parse(REL "  contact-timeout: 1s\n  auto-partner-down: on\n");
 	assert_int_equal(c->filter.fail_open_after_ms, 3000);

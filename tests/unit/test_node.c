@@ -643,7 +643,7 @@ static void peer_answer(enum fo_reject reject)
 				       1u << FO_OPT_MAX_UNACKED | 1u << FO_OPT_RECEIVE_TIMER |
 				       1u << FO_OPT_VERSION,
 				.name = { (const uint8_t *)"campus", 6 },
-				.vendor = { (const uint8_t *)"other", 5 },
+				.vendor = { (const uint8_t *)FO_VENDOR_CLASS, 10 },
 				.max_unacked = 10,
 				.receive_timer = 60,
 				.version = 1,

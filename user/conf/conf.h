@@ -9,12 +9,10 @@
 
 enum conf_filter_mode { FILTER_AUTO, FILTER_NATIVE, FILTER_GENERIC, FILTER_EXTERNAL, FILTER_OFF };
 enum conf_log_format { LOG_TEXT, LOG_JSON, LOG_JOURNAL };
-enum conf_dialect { DIALECT_AUTO, DIALECT_TWINLEASE, DIALECT_ISC };
 
 struct conf_relation {
 	struct fo_conf fo;		   /* name, role, policy, MCLT, timers */
 	struct sockaddr_in local, partner; /* port 647 unless given */
-	enum conf_dialect dialect;
 	uint32_t local_share; /* percent of the buckets; 256 bits are in fo.policy.hba */
 	int line;	      /* where it stands in the file, for messages */
 };

@@ -50,12 +50,30 @@ static uint32_t secondary_share(const struct raw_relation *r, const struct conf_
 	return to->fo.policy.active_is_primary ? r->standby_reserve : 100 - r->standby_reserve;
 }
 
+/* An ISC dhcpd sends CONTACT each third of it, in whole seconds, and not above its own pace. */
+#define CONTACT_ISC_MIN 6
+#define CONTACT_ISC 20
+#define CONTACT_OWN 3
+
+static uint32_t contact_timeout_isc(const struct raw_relation *r)
+{
+	if (!r->contact_timeout)
+		return CONTACT_ISC;
+	return r->contact_timeout < CONTACT_ISC_MIN ? CONTACT_ISC_MIN : r->contact_timeout;
+}
+
+static uint32_t contact_timeout(const struct raw_relation *r)
+{
+	if (r->dialect == FO_DIALECT_ISC)
+		return contact_timeout_isc(r);
+	return r->contact_timeout ? r->contact_timeout : CONTACT_OWN;
+}
+
 static void fill(const struct raw_relation *r, unsigned index, struct conf_relation *to)
 {
 	to->line = r->node->line;
 	to->local = r->local;
 	to->partner = r->partner;
-	to->dialect = (enum conf_dialect)r->dialect;
 	to->fo = (struct fo_conf){
 		.name = r->name,
 		.relation = index,
@@ -68,7 +86,9 @@ static void fill(const struct raw_relation *r, unsigned index, struct conf_relat
 		},
 		.mclt = r->mclt,
 		.max_unacked = r->max_unacked,
-		.contact_timeout_sec = r->contact_timeout,
+		.dialect = (enum fo_dialect)r->dialect,
+		.contact_timeout_sec = contact_timeout(r),
+		.contact_timeout_isc_sec = contact_timeout_isc(r),
 		.auto_partner_down_sec = r->auto_partner_down,
 		.max_clock_skew_sec = r->max_clock_skew,
 		.standby_reserve = r->standby_reserve,
@@ -95,6 +115,10 @@ static void check(struct conf_ctx *c, const struct raw_relation *r)
 		conf_error(
 			c, node_or(r->node, "partner"),
 			"partner is the same address as local: write the other server's address");
+	if (r->dialect == FO_DIALECT_ISC && r->contact_timeout &&
+	    r->contact_timeout < CONTACT_ISC_MIN)
+		conf_error(c, node_or(r->node, "contact-timeout"),
+			   "contact-timeout is too short for dialect isc: write 6s or more");
 	if (r->buckets && !node_is_empty(share))
 		conf_error(c, share, "local-share stands beside buckets: keep one of them");
 	if (r->mode == 1 && (r->buckets || !node_is_empty(share)))
@@ -107,6 +131,24 @@ static void check(struct conf_ctx *c, const struct raw_relation *r)
 			     "auto-partner-down is shorter than max-client-lead-time (%s): make it "
 			     "longer, or an address may be given twice when both servers live",
 			     duration_text(r->mclt, text));
+}
+
+/* An ISC dhcpd tells its partners apart by their addresses alone. */
+static void check_alone(struct conf_ctx *c, const struct raw_relation *all, unsigned i)
+{
+	for (unsigned k = 0; k < i; k++) {
+		if (all[i].dialect != FO_DIALECT_ISC && all[k].dialect != FO_DIALECT_ISC)
+			continue;
+		if (!all[i].partner.sin_family || !all[k].partner.sin_family ||
+		    all[k].partner.sin_addr.s_addr != all[i].partner.sin_addr.s_addr ||
+		    all[k].local.sin_addr.s_addr != all[i].local.sin_addr.s_addr)
+			continue;
+		conf_error(c, node_or(all[i].node, "partner"),
+			   "the relationship in line %d joins the same two addresses, by which "
+			   "alone dialect isc tells partners apart: give one another local address",
+			   all[k].node->line);
+		return;
+	}
 }
 
 /* The name must tell relationships apart: the partner knows them by nothing else. */
@@ -137,6 +179,7 @@ void build_relations(struct conf_ctx *c, const struct raw_root *raw, struct conf
 	for (unsigned i = 0; i < n; i++) {
 		check(c, &r[i]);
 		check_name(c, r, i);
+		check_alone(c, r, i);
 		fill(&r[i], i, &list[i]);
 	}
 	ret->relations = list;

@@ -65,7 +65,8 @@ struct raw_relation {
 	struct sockaddr_in local, partner; /* sin_family 0: not given, or bad and told */
 	uint32_t local_share, standby_reserve, secs_threshold;
 	const uint8_t *buckets; /* 32 octets; NULL: not given */
-	uint32_t mclt, auto_partner_down, contact_timeout, max_unacked, max_clock_skew;
+	uint32_t mclt, auto_partner_down, max_unacked, max_clock_skew;
+	uint32_t contact_timeout; /* 0: not given */
 	uint32_t misbalance, ownership;
 };
 

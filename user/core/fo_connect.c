@@ -72,14 +72,15 @@ static void introduce(const struct fo_endpoint *e, struct fo_connect *c)
 	c->name = text(e->conf->name);
 	c->vendor = text(FO_VENDOR_CLASS);
 	c->max_unacked = e->conf->max_unacked;
-	c->receive_timer = e->conf->contact_timeout_sec;
+	c->receive_timer = fo_contact_sec(e);
 	c->version = 1;
 	c->max_skew = e->conf->max_clock_skew_sec;
 	c->start_count = e->start_count | (e->tell_lost ? FO_START_COUNT_LOST : 0);
 	memcpy(c->incarnation, e->rec.incarnation, sizeof(c->incarnation));
 	c->has |= 1u << FO_OPT_RELATIONSHIP_NAME | 1u << FO_OPT_VENDOR_CLASS |
-		  1u << FO_OPT_MAX_UNACKED | 1u << FO_OPT_RECEIVE_TIMER | 1u << FO_OPT_VERSION |
-		  1u << FO_OPT_VENDOR_SPECIFIC;
+		  1u << FO_OPT_MAX_UNACKED | 1u << FO_OPT_RECEIVE_TIMER | 1u << FO_OPT_VERSION;
+	if (!e->isc)
+		c->has |= 1u << FO_OPT_VENDOR_SPECIFIC;
 }
 
 void fo_send_connect(struct fo_endpoint *e)
@@ -134,10 +135,17 @@ static bool too_skewed(const struct fo_endpoint *e, const struct fo_connect *c,
 	       (off > e->conf->max_clock_skew_sec || -off > e->conf->max_clock_skew_sec);
 }
 
+/* Is the partner of another make than we were told to expect? */
+static bool other_dialect(const struct fo_endpoint *e, const struct fo_connect *c)
+{
+	return e->conf->dialect != FO_DIALECT_AUTO &&
+	       (e->conf->dialect == FO_DIALECT_TWINLEASE) != c->own_kind;
+}
+
 static enum fo_reject judge_connect(const struct fo_endpoint *e, const struct fo_connect *c,
 				    const struct fo_msg *m)
 {
-	if (!same_name(e, c))
+	if (!same_name(e, c) || other_dialect(e, c))
 		return FO_REJECT_INVALID_PARTNER;
 	if (too_skewed(e, c, m))
 		return FO_REJECT_TIME_MISMATCH;
@@ -210,6 +218,7 @@ void fo_on_connect(struct fo_endpoint *e, const struct fo_msg *m)
 									  : FO_CLOSE_REJECTED);
 		return;
 	}
+	e->isc = !c.own_kind;
 	compare_memory(e, &c);
 	adopt(e, &c);
 	send_connectack(e, &c, m->xid, FO_REJECT_NONE);
@@ -218,7 +227,7 @@ void fo_on_connect(struct fo_endpoint *e, const struct fo_msg *m)
 
 void fo_on_connectack(struct fo_endpoint *e, const struct fo_msg *m)
 {
-	bool told = e->tell_lost;
+	bool told = e->tell_lost, was = e->isc;
 	struct fo_connect c;
 
 	fo_msg_read_connect(m, &c);
@@ -231,13 +240,15 @@ void fo_on_connectack(struct fo_endpoint *e, const struct fo_msg *m)
 		/* a connection that is dead on our side only is soon found dead there, too */
 		fo_link_close(e, c.reject == FO_REJECT_DUPLICATE_CONNECTION ? FO_CLOSE_DUPLICATE
 									    : FO_CLOSE_REJECTED);
-	} else if (!same_name(e, &c)) {
+	} else if (!same_name(e, &c) || other_dialect(e, &c)) {
 		disconnect(e, FO_REJECT_INVALID_PARTNER);
 	} else if (too_skewed(e, &c, m)) {
 		disconnect(e, FO_REJECT_TIME_MISMATCH);
 	} else {
+		e->isc = !c.own_kind;
 		compare_memory(e, &c);
-		if (e->tell_lost && !told) { /* CONNECT could not say it yet: once more */
+		/* CONNECT could not say it yet, or spoke to somebody else: once more */
+		if ((e->tell_lost && !told) || was != e->isc) {
 			fo_link_close(e, FO_CLOSE_STATE);
 			return;
 		}

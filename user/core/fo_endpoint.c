@@ -314,6 +314,7 @@ struct fo_endpoint *fo_endpoint_init(void *mem, size_t size, const struct fo_con
 	e->flights = (struct fo_flight *)(void *)(e + 1);
 	e->max_flights = flights(c);
 	e->retry_sec = FO_RETRY_SEC;
+	e->isc = c->dialect == FO_DIALECT_ISC;
 	e->handshake_at = e->contact_at = e->tell_at = e->startup_at = e->safe_at = e->ack_at =
 		e->retry_at = MONO_NEVER;
 	e->balance_at = mono_add_us(now->mono, FO_BALANCE_US);
@@ -391,8 +392,7 @@ static mono_t next_of_link(const struct fo_endpoint *e)
 
 	if (e->link != LINK_UP)
 		return t;
-	t = mono_min(t,
-		     mono_add_us(e->last_heard, (int64_t)e->conf->contact_timeout_sec * FO_SEC_US));
+	t = mono_min(t, mono_add_us(e->last_heard, (int64_t)fo_contact_sec(e) * FO_SEC_US));
 	if (e->n_flights)
 		t = mono_min(t, mono_add_us(e->acked, FO_STUCK_US));
 	else if (e->dump.active && e->dump.all && e->dump.cursor <= UINT32_MAX)

@@ -14,16 +14,24 @@
 #include "core/fo_msg.h"
 #include "core/pool.h"
 
+enum fo_dialect {
+	FO_DIALECT_AUTO, /* told apart by the vendor class of CONNECT and CONNECTACK */
+	FO_DIALECT_TWINLEASE,
+	FO_DIALECT_ISC, /* the draft as ISC dhcpd speaks it, for every other make */
+};
+
 struct fo_conf {
 	const char *name;  /* relationship-name, 1..126 octets */
 	uint32_t relation; /* index: scopes and maps refer to it */
 	bool primary;
 	struct fo_policy_conf policy; /* the primary's is told to the secondary in CONNECT */
 	uint32_t mclt;
-	uint32_t max_unacked;		/* ours, told to the partner */
-	uint32_t contact_timeout_sec;	/* receive-timer that we announce */
-	uint32_t startup_sec;		/* 0 = 15 */
-	uint32_t auto_partner_down_sec; /* 0 = off */
+	uint32_t max_unacked; /* ours, told to the partner */
+	enum fo_dialect dialect;
+	uint32_t contact_timeout_sec;	  /* receive-timer that we announce */
+	uint32_t contact_timeout_isc_sec; /* the same towards another make; 0 = 20 */
+	uint32_t startup_sec;		  /* 0 = 15 */
+	uint32_t auto_partner_down_sec;	  /* 0 = off */
 	uint32_t max_clock_skew_sec;
 	uint32_t standby_reserve; /* percent */
 	uint32_t

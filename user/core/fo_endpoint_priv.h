@@ -14,6 +14,7 @@
 
 #define FO_SEC_US 1000000LL
 #define FO_HANDSHAKE_US (15 * FO_SEC_US)   /* failover-wire §7 */
+#define FO_CONTACT_ISC_SEC 20		   /* decision A17 */
 #define FO_STARTUP_SEC 15		   /* failover-behaviour §8 */
 #define FO_STUCK_US (300 * FO_SEC_US)	   /* decision A11 */
 #define FO_ACK_DELAY_US 100000		   /* failover-behaviour §8 */
@@ -84,6 +85,7 @@ struct fo_endpoint {
 	/* link */
 	enum fo_link link;
 	bool own_kind, new_pair, heard; /* heard: STATE on this link */
+	bool isc; /* the partner is of another make, as last heard; its rules are ISC's */
 	bool heard_since_start, hold, partner_sign;
 	bool tell_lost;	     /* the partner is to learn that its storage is older than it was */
 	uint64_t peer_count; /* its start counter as told on this link; 0: not told */
@@ -149,6 +151,7 @@ void fo_refused(struct fo_endpoint *e, const struct fo_refusal *r);
 void fo_link_close(struct fo_endpoint *e, enum fo_close_reason why);
 void fo_link_tell(struct fo_endpoint *e); /* STATE */
 void fo_link_tick(struct fo_endpoint *e);
+uint32_t fo_contact_sec(const struct fo_endpoint *e); /* our receive timer */
 uint32_t fo_next_xid(struct fo_endpoint *e);
 void fo_begin(struct fo_endpoint *e, struct fo_writer *w, uint8_t *buf, uint8_t type, uint32_t xid);
 void fo_send(struct fo_endpoint *e, struct fo_writer *w);

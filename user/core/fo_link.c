@@ -40,6 +40,15 @@ void fo_send_plain(struct fo_endpoint *e, uint8_t type, uint32_t xid)
 	fo_send(e, &w);
 }
 
+uint32_t fo_contact_sec(const struct fo_endpoint *e)
+{
+	const struct fo_conf *c = e->conf;
+
+	if (!e->isc)
+		return c->contact_timeout_sec;
+	return c->contact_timeout_isc_sec ? c->contact_timeout_isc_sec : FO_CONTACT_ISC_SEC;
+}
+
 void fo_link_tell(struct fo_endpoint *e)
 {
 	const struct fo_end *end = &e->rec.end;
@@ -352,7 +361,7 @@ void fo_link_tick(struct fo_endpoint *e)
 	}
 	if (e->link != LINK_UP)
 		return;
-	if (silent >= (int64_t)e->conf->contact_timeout_sec * FO_SEC_US) {
+	if (silent >= (int64_t)fo_contact_sec(e) * FO_SEC_US) {
 		fo_link_close(e, FO_CLOSE_SILENT);
 		return;
 	}

@@ -1,8 +1,10 @@
 /*
  * TCP sessions of the failover relationships. The primary opens the connection from the address
  * that its partner knows; the secondary listens and finds the relationship by the source address
- * and the name in CONNECT, so that several relationships may join the same two servers. A stream
- * is cut into messages by their length field; everything else is core/fo_endpoint's.
+ * and the name in CONNECT, so that several relationships may join the same two servers. With
+ * dialect isc the secondary opens connections as well, on which the primary speaks first; and as
+ * primary we use one that comes in. A stream is cut into messages by their length field; everything
+ * else is core/fo_endpoint's.
  *
  * Called by the node on the loop thread.
  * Standards: draft-ietf-dhc-failover-12 §6.1 (transport), §8 (connection management).
@@ -25,6 +27,7 @@
 #include "sys/log.h"
 
 #define RETRY_MS 1000	       /* after any loss */
+#define STIMULUS_MS 5000       /* an ISC primary is invited by the secondary as well */
 #define REJECTED_FIRST_MS 5000 /* after a rejection, doubled up to ... */
 #define REJECTED_MAX_MS 60000
 #define CONNECT_LIMIT_MS 3000	 /* TCP handshake */
@@ -40,9 +43,11 @@ struct link {
 	unsigned relation;
 	struct bufferevent *bev; /* connecting or up */
 	bool up;
+	bool isc;    /* of another make, as far as we know: its receive timer is another one */
+	bool spoken; /* the partner has said something on it */
 	bool choked; /* what was not sent is more than it may be: about to be closed */
 	int retry_ms;
-	struct event *retry; /* primaries only */
+	struct event *retry; /* primaries, and secondaries of an ISC dhcpd */
 	mono_t heard;
 };
 
@@ -66,7 +71,8 @@ struct fo_net {
 
 static void link_arm_retry(struct link *l, int ms)
 {
-	struct timeval tv = { ms / 1000, ms % 1000 * 1000 };
+	int wait = l->conf->fo.primary || ms > STIMULUS_MS ? ms : STIMULUS_MS;
+	struct timeval tv = { wait / 1000, wait % 1000 * 1000 };
 
 	if (l->retry)
 		evtimer_add(l->retry, &tv);
@@ -115,7 +121,7 @@ static void link_drop(struct link *l, bool gently)
 	struct bufferevent *bev = l->bev;
 
 	l->bev = NULL;
-	l->up = l->choked = false;
+	l->up = l->choked = l->spoken = false;
 	if (bev && gently)
 		close_gently(bev);
 	else if (bev)
@@ -158,6 +164,7 @@ static void on_read(struct bufferevent *bev, void *arg)
 
 	(void)bev;
 	l->heard = clock_now().mono;
+	l->spoken = true;
 	(void)link_input(l);
 }
 
@@ -295,11 +302,14 @@ static struct link *link_by_name(struct fo_net *n, const struct sockaddr_in *fro
 	return NULL;
 }
 
-/* A link that has been silent beyond the receive timer gives way to a new connection. */
+/* A link that has been silent beyond the receive timer, or on which nothing came yet, gives way to
+ * a new connection: the first CONNECT counts (failover-wire §1.2). */
 static bool link_is_alive(const struct link *l)
 {
-	return l->up && clock_now().mono.us - l->heard.us <
-				(int64_t)l->conf->fo.contact_timeout_sec * 1000000;
+	const struct fo_conf *c = &l->conf->fo;
+	int64_t sec = l->isc ? c->contact_timeout_isc_sec : c->contact_timeout_sec;
+
+	return l->up && l->spoken && clock_now().mono.us - l->heard.us < sec * 1000000;
 }
 
 static void inbound_adopt(struct inbound *in, struct link *l)
@@ -310,10 +320,14 @@ static void inbound_adopt(struct inbound *in, struct link *l)
 		link_drop(l, false);
 		l->net->ops.link_down(l->net->ops.ctx, l->relation, FO_CLOSE_SILENT);
 	}
+	link_drop(l, false); /* our own connect, if that is still on its way */
+	if (l->retry)
+		evtimer_del(l->retry);
 	inbound_forget(in);
 	bufferevent_set_timeouts(bev, NULL, NULL);
 	link_use(l, bev);
 	l->up = true;
+	l->spoken = !l->conf->fo.primary; /* CONNECT brought us here */
 	l->heard = clock_now().mono;
 	l->net->ops.link_up(l->net->ops.ctx, l->relation, false);
 	if (l->bev == bev)
@@ -343,8 +357,10 @@ static void inbound_read(struct bufferevent *bev, void *arg)
 		inbound_refuse(in, &m, c.name, FO_REJECT_INVALID_PARTNER);
 	else if (link_is_alive(l))
 		inbound_refuse(in, &m, c.name, FO_REJECT_DUPLICATE_CONNECTION);
-	else
+	else {
+		l->isc = !c.own_kind;
 		inbound_adopt(in, l);
+	}
 }
 
 static void inbound_event(struct bufferevent *bev, short what, void *arg)
@@ -371,10 +387,35 @@ static unsigned half_open(const struct fo_net *n, const struct sockaddr_in *from
 	return count;
 }
 
+/* The relationship whose primary we are, if there is but one with this partner. The primary speaks
+ * first, also on a connection that the secondary opened (failover-wire §1). */
+static struct link *link_we_begin(struct fo_net *n, const struct sockaddr_in *from)
+{
+	struct link *found = NULL;
+
+	for (unsigned i = 0; i < n->n_links; i++) {
+		struct link *l = &n->links[i];
+
+		if (l->conf->partner.sin_addr.s_addr != from->sin_addr.s_addr)
+			continue;
+		if (found || !l->conf->fo.primary)
+			return NULL;
+		found = l;
+	}
+	return found;
+}
+
 static void inbound_start(struct fo_net *n, evutil_socket_t fd, const struct sockaddr_in *from)
 {
 	struct timeval limit = { FIRST_MESSAGE_LIMIT_S, 0 };
-	struct inbound *in = calloc(1, sizeof(*in));
+	struct link *ours = link_we_begin(n, from);
+	struct inbound *in;
+
+	if (ours && ours->up) { /* there is a link, or a handshake: it stays (failover-wire §1.2) */
+		close(fd);
+		return;
+	}
+	in = calloc(1, sizeof(*in));
 
 	if (in)
 		in->bev = bufferevent_socket_new(n->base, fd, BEV_OPT_CLOSE_ON_FREE);
@@ -395,6 +436,8 @@ static void inbound_start(struct fo_net *n, evutil_socket_t fd, const struct soc
 	bufferevent_setwatermark(in->bev, EV_READ, 0, INPUT_MAX);
 	bufferevent_set_timeouts(in->bev, &limit, NULL);
 	bufferevent_enable(in->bev, EV_READ | EV_WRITE);
+	if (ours)
+		inbound_adopt(in, ours);
 }
 
 static void on_accept(struct evconnlistener *listener, evutil_socket_t fd, struct sockaddr *sa,
@@ -463,11 +506,12 @@ static void link_init(struct fo_net *n, unsigned i, const struct conf_relation *
 	l->net = n;
 	l->conf = c;
 	l->relation = i;
+	l->isc = c->fo.dialect == FO_DIALECT_ISC;
 	l->retry_ms = RETRY_MS;
-	if (!c->fo.primary)
+	if (!c->fo.primary && !l->isc)
 		return;
 	l->retry = evtimer_new(n->base, link_connect, l);
-	link_arm_retry(l, 0);
+	link_arm_retry(l, c->fo.primary ? 0 : STIMULUS_MS);
 }
 
 int fo_net_open(struct event_base *base, const struct conf *c, const struct fo_net_ops *ops,

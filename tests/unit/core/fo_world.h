@@ -741,7 +741,7 @@ static void boot(struct node *n)
 }
 
 /* @fin: the kernel closes the connection; else the partner hears nothing any more. */
-static void crash(struct node *n, bool fin)
+static inline void crash(struct node *n, bool fin)
 {
 	n->up = false;
 	clear_queues(n);
@@ -813,7 +813,7 @@ static void world_done(struct world *w)
 	free(w);
 }
 
-static void start_both(struct world *w)
+static inline void start_both(struct world *w)
 {
 	boot(&w->n[0]);
 	boot(&w->n[1]);
@@ -990,7 +990,7 @@ static uint32_t dirty(const struct node *n)
 }
 
 /* Run until both are in the states wished and nothing is left to tell. */
-static bool settle(struct world *w, uint8_t p, uint8_t s, double max)
+static inline bool settle(struct world *w, uint8_t p, uint8_t s, double max)
 {
 	int64_t until = w->us + (int64_t)(max * 1e6);
 
@@ -1046,7 +1046,7 @@ static const struct lease *choose(struct node *n, const struct scope *s)
 }
 
 /* A client of scope 0 wants an address, or longer. Return: whether somebody may answer. */
-static bool request(struct node *n, unsigned c, bool any_bucket)
+static inline bool request(struct node *n, unsigned c, bool any_bucket)
 {
 	struct lease_client lc = client_of(c);
 	struct client_key key = lease_client_key(&secret, &lc);
@@ -1110,7 +1110,7 @@ static inline unsigned count_state(const struct node *n, unsigned scope, unsigne
 	return k;
 }
 
-static void assert_same(const struct world *w, int64_t slack)
+static inline void assert_same(const struct world *w, int64_t slack)
 {
 	for (unsigned a = 0; a < MAX_ADDR; a++) {
 		const struct lease *p = on_disk(&w->n[0], a), *s = on_disk(&w->n[1], a);

@@ -1,0 +1,448 @@
+/*
+ * fo_endpoint beside a partner of another make, played by hand: what an ISC dhcpd must see, and
+ * must never see. failover-behaviour §3.7, §5, §6; failover-wire. FO_TRACE=1 prints events.
+ */
+#include "fo_world.h"
+
+#define P (&w->n[0])
+#define S (&w->n[1])
+
+static struct world *new_world(unsigned scopes)
+{
+	struct world *w = malloc(sizeof(*w));
+
+	assert_non_null(w);
+	world_init(w, scopes);
+	return w;
+}
+
+/* --- a partner of another make, played by hand --------------------------------------------------
+ */
+
+static struct world *alone(bool primary)
+{
+	struct world *w = new_world(1);
+
+	w->by_hand = true;
+	P->conf.dialect = S->conf.dialect = FO_DIALECT_ISC;
+	boot(primary ? P : S);
+	w->linked = true;
+	return w;
+}
+
+/* What the node sent last, of one type; NULL when nothing. */
+static const struct fo_msg *heard_within(struct node *n, uint8_t type, double sec)
+{
+	static struct fo_msg m;
+	static struct in_air copy;
+	bool found = false;
+
+	run(n->w, sec);
+	for (struct in_air *a = n->w->n[!n->i].wire; a; a = a->next)
+		if (a->msg[2] == type) {
+			copy = *a;
+			found = true;
+		}
+	clear_queues(&n->w->n[!n->i]);
+	return found && fo_msg_decode(copy.msg, copy.len, &m) == FO_OK ? &m : NULL;
+}
+
+static const struct fo_msg *heard(struct node *n, uint8_t type)
+{
+	return heard_within(n, type, 0.2);
+}
+
+static void say(struct node *n, struct fo_writer *wr)
+{
+	static struct fo_msg m;
+	static uint8_t copy[FO_MSG_MAX];
+	size_t len = fo_write_end(wr);
+
+	memcpy(copy, wr->buf, len);
+	assert_int_equal(fo_msg_decode(copy, len, &m), FO_OK);
+	n->in_flight -= m.type == FO_BNDACK && n->in_flight;
+	TURN(n, now);
+	fo_endpoint_message(n->ep, &m, &now);
+	turn_end(n);
+}
+
+static struct octets str(const char *s)
+{
+	return (struct octets){ (const uint8_t *)s, (uint32_t)strlen(s) };
+}
+
+static struct fo_connect isc_connect(void)
+{
+	return (struct fo_connect){
+		.has = 1u << FO_OPT_RELATIONSHIP_NAME | 1u << FO_OPT_MAX_UNACKED |
+		       1u << FO_OPT_RECEIVE_TIMER | 1u << FO_OPT_VENDOR_CLASS |
+		       1u << FO_OPT_VERSION | 1u << FO_OPT_TLS_REQUEST | 1u << FO_OPT_MCLT |
+		       1u << FO_OPT_HBA,
+		.name = str("campus"),
+		.vendor = str("isc-4.4.3"),
+		.max_unacked = 10,
+		.receive_timer = 20,
+		.version = 1,
+		.mclt = 60,
+	};
+}
+
+static void begin(struct node *n, struct fo_writer *wr, uint8_t type, int64_t skew, uint32_t xid)
+{
+	static uint8_t buf[FO_MSG_MAX];
+
+	fo_write_begin(wr, buf, sizeof(buf), type, (wall_t){ now_of(n).wall.sec + skew }, xid);
+}
+
+static void link_up(struct node *n)
+{
+	TURN(n, now);
+	n->w->linked = true;
+	fo_endpoint_link_up(n->ep, &now, false);
+	turn_end(n);
+}
+
+static void test_connect_refused(void **state)
+{
+	static const struct {
+		const char *ref;
+		const char *name;
+		uint32_t without;
+		int64_t skew;
+		uint32_t mclt;
+		uint8_t tls, reason;
+	} row[] = {
+		{ "5.1 good", "campus", 0, 0, 60, 0, 0 },
+		{ "5.1 name", "other", 0, 0, 60, 0, FO_REJECT_INVALID_PARTNER },
+		{ "5.1 no name", "campus", FO_OPT_RELATIONSHIP_NAME, 0, 60, 0,
+		  FO_REJECT_INVALID_PARTNER },
+		{ "4.3 clock", "campus", 0, 61, 60, 0, FO_REJECT_TIME_MISMATCH },
+		{ "4.3 clock", "campus", 0, -61, 60, 0, FO_REJECT_TIME_MISMATCH },
+		{ "4.3 clock", "campus", 0, 59, 60, 0, 0 },
+		{ "5.1 name before clock", "other", 0, 61, 60, 0, FO_REJECT_INVALID_PARTNER },
+		{ "5.1 no HBA", "campus", FO_OPT_HBA, 0, 60, 0, FO_REJECT_HBA_CONFLICT },
+		{ "5.1 no MCLT", "campus", FO_OPT_MCLT, 0, 60, 0, FO_REJECT_INVALID_MCLT },
+		{ "design 4: never 0", "campus", 0, 0, 0, 0, FO_REJECT_INVALID_MCLT },
+		{ "6 TLS required", "campus", 0, 0, 60, 2, FO_REJECT_TLS_UNSUPPORTED },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(row) / sizeof(row[0]); i++) {
+		struct world *w = alone(false);
+		struct fo_connect c = isc_connect(), ack;
+		const struct fo_msg *m;
+		struct fo_writer wr;
+
+		link_up(S);
+		c.name = str(row[i].name);
+		c.mclt = row[i].mclt;
+		c.tls = row[i].tls;
+		if (row[i].without)
+			c.has &= ~(1u << row[i].without);
+		begin(S, &wr, FO_CONNECT, row[i].skew, 77);
+		fo_write_connect(&wr, &c);
+		say(S, &wr);
+		m = heard(S, FO_CONNECTACK);
+		if (!m)
+			fail_msg("row %zu (%s): no answer", i, row[i].ref);
+		assert_int_equal(m->xid, 77);
+		fo_msg_read_connect(m, &ack);
+		if (ack.reject != row[i].reason)
+			fail_msg("row %zu (%s): reason %u", i, row[i].ref, ack.reject);
+		if (w->linked != !ack.reject)
+			fail_msg("row %zu (%s): link %d", i, row[i].ref, w->linked);
+		world_done(w);
+	}
+}
+
+static void test_second_connect(void **state)
+{
+	struct world *w = alone(false);
+	struct fo_connect c = isc_connect(), ack;
+	struct fo_writer wr;
+
+	(void)state;
+	link_up(S);
+	for (unsigned i = 0; i < 2; i++) {
+		begin(S, &wr, FO_CONNECT, 0, 5 + i);
+		fo_write_connect(&wr, &c);
+		say(S, &wr);
+	}
+	fo_msg_read_connect(heard(S, FO_CONNECTACK), &ack);
+	assert_int_equal(ack.reject, FO_REJECT_DUPLICATE_CONNECTION);
+	assert_false(w->linked);
+	world_done(w);
+}
+
+static void test_nothing_before_the_handshake(void **state)
+{
+	(void)state;
+	for (unsigned type = 1; type <= 12; type++)
+		for (unsigned primary = 0; primary < 2; primary++) {
+			struct world *w = alone(primary);
+			struct node *n = primary ? P : S;
+			struct fo_writer wr;
+
+			if (type == (primary ? FO_CONNECTACK : FO_CONNECT)) {
+				world_done(w);
+				continue;
+			}
+			link_up(n);
+			run(w, 0.1);
+			begin(n, &wr, (uint8_t)type, 0, 1);
+			say(n, &wr);
+			run(w, 0.1);
+			if (w->linked)
+				fail_msg("type %u is heard before the handshake", type);
+			assert_int_equal(n->ep->count.links, 0);
+			world_done(w);
+		}
+}
+
+static void isc_link(struct node *n)
+{
+	struct fo_state_msg s = { FO_RECOVER, true, (uint32_t)BASE };
+	struct fo_connect c = isc_connect();
+	struct fo_writer wr;
+
+	link_up(n);
+	begin(n, &wr, n->i ? FO_CONNECT : FO_CONNECTACK, 0, 1);
+	if (n->i)
+		fo_write_connect(&wr, &c);
+	else
+		fo_write_connectack(&wr, &c);
+	say(n, &wr);
+	assert_true(n->ep->link == LINK_UP);
+	if (n->i)
+		assert_null(heard(n, FO_STATE)); /* §3.7, 6: the primary speaks first */
+	begin(n, &wr, FO_STATE, 0, 2);
+	fo_write_state(&wr, &s);
+	say(n, &wr);
+	assert_non_null(heard(n, FO_STATE));
+	s.startup = false; /* repeated, without the flag: no error */
+	begin(n, &wr, FO_STATE, 0, 3);
+	fo_write_state(&wr, &s);
+	say(n, &wr);
+	assert_true(n->ep->link == LINK_UP);
+}
+
+static void test_another_make(void **state)
+{
+	(void)state;
+	for (unsigned primary = 0; primary < 2; primary++) {
+		struct world *w = alone(primary);
+		struct node *n = primary ? P : S;
+		struct fo_state_msg s = { FO_RECOVER_DONE, false, (uint32_t)BASE };
+		struct fo_binding b = { .addr = FIRST + 10,
+					.status = LEASE_ACTIVE,
+					.chaddr = str("\1\2\3\4\5\6\7"),
+					.expires = (uint32_t)BASE + 60,
+					.pet = (uint32_t)BASE + 600,
+					.stos = (uint32_t)BASE };
+		const struct fo_msg *m;
+		struct fo_writer wr;
+
+		isc_link(n);
+		assert_false(n->ep->own_kind);
+		begin(n, &wr, FO_UPDDONE, 0, n->ep->asked_xid);
+		say(n, &wr);
+		assert_int_equal(state_of(n), FO_RECOVER_DONE); /* it shows RECOVER: new pair */
+		begin(n, &wr, FO_STATE, 0, 4);
+		fo_write_state(&wr, &s);
+		say(n, &wr);
+		assert_int_equal(state_of(n), FO_NORMAL);
+		begin(n, &wr, FO_BNDUPD, 0, 99);
+		assert_true(fo_write_binding(&wr, &b, false));
+		say(n, &wr);
+		m = heard(n, FO_BNDACK);
+		assert_non_null(m);
+		assert_int_equal(m->xid, 99);
+		assert_int_equal(m->len, 20); /* address alone: failover-wire §5.4 */
+		assert_int_equal(n->disk.l[10].state, LEASE_ACTIVE);
+		assert_int_equal(n->disk.l[10].rcvd_pet, BASE + 600);
+		assert_int_equal(n->disk.c[10].chaddr[5], 7);
+		b.addr = FIRST + 5; /* in no range */
+		begin(n, &wr, FO_BNDUPD, 0, 100);
+		assert_true(fo_write_binding(&wr, &b, false));
+		say(n, &wr);
+		m = heard_within(n, FO_BNDACK, 0.01); /* refusals do not wait for others */
+		assert_non_null(m);
+		assert_int_equal(fo_msg_opt(m, FO_OPT_REJECT_REASON).p[0],
+				 FO_REJECT_ILLEGAL_ADDRESS);
+		world_done(w);
+	}
+}
+
+static void contact(struct node *n)
+{
+	struct fo_writer wr;
+
+	begin(n, &wr, FO_CONTACT, 0, 1);
+	say(n, &wr);
+	clear_queues(&n->w->n[!n->i]);
+}
+
+static struct world *isc_normal(void)
+{
+	struct world *w = alone(true);
+	struct fo_state_msg s = { FO_RECOVER_DONE, false, (uint32_t)BASE };
+	struct fo_writer wr;
+
+	isc_link(P);
+	begin(P, &wr, FO_UPDDONE, 0, P->ep->asked_xid);
+	say(P, &wr);
+	begin(P, &wr, FO_STATE, 0, 4);
+	fo_write_state(&wr, &s);
+	say(P, &wr);
+	return w;
+}
+
+/* To another make: one binding per message, never more than its window, a new try of what it
+ * refused, and a change in flight is sent anew. */
+static void test_window_of_another_make(void **state)
+{
+	struct world *w = isc_normal();
+	const struct fo_msg *m;
+	struct fo_binding b;
+	struct fo_writer wr;
+	unsigned cursor = 0;
+	uint64_t sent;
+
+	(void)state;
+	m = heard(P, FO_BNDUPD);
+	assert_non_null(m);
+	assert_true(fo_msg_next_binding(m, &cursor, &b));
+	assert_false(fo_msg_next_binding(m, &cursor, &b));
+	assert_int_equal(P->ep->n_flights, 10);
+	assert_int_equal(P->ep->count.updates_sent, 10);
+	begin(P, &wr, FO_BNDACK, 0, m->xid);
+	assert_true(fo_write_ack(&wr, b.addr, FO_REJECT_IN_USE, "no"));
+	say(P, &wr);
+	assert_int_equal(P->ep->count.updates_rejected_by_partner, 1);
+	run(w, 1);
+	sent = P->ep->count.updates_sent;
+	assert_int_equal(sent, 11);
+	begin(P, &wr, FO_BNDACK, 0, 4711); /* no such message */
+	assert_true(fo_write_ack(&wr, b.addr, 0, NULL));
+	say(P, &wr);
+	assert_int_equal(P->ep->n_flights, 10);
+	world_done(w);
+}
+
+static void test_refused_is_tried_again(void **state) /* §5.5 */
+{
+	struct world *w = isc_normal();
+	const struct fo_msg *m = heard(P, FO_BNDUPD);
+	uint64_t sent, from;
+	struct fo_binding b;
+	struct fo_writer wr;
+
+	(void)state;
+	for (unsigned i = 0; i < 32 && m; i++) { /* refuse everything */
+		unsigned cursor = 0;
+
+		assert_true(fo_msg_next_binding(m, &cursor, &b));
+		for (unsigned k = 0; k < P->ep->max_flights; k++)
+			if (P->ep->flights[k].xid) {
+				begin(P, &wr, FO_BNDACK, 0, P->ep->flights[k].xid);
+				assert_true(fo_write_ack(&wr, P->ep->flights[k].b[0].addr,
+							 FO_REJECT_UNKNOWN_REASON, "no"));
+				say(P, &wr);
+			}
+		m = heard(P, FO_BNDUPD);
+	}
+	sent = P->ep->count.updates_sent;
+	from = (uint64_t)w->us;
+	assert_int_equal(P->ep->count.updates_rejected_by_partner, sent);
+	while ((uint64_t)w->us < from + 50 * SEC) {
+		run(w, 2.5);
+		contact(P);
+	}
+	assert_int_equal(P->ep->count.updates_sent, sent);
+	while ((uint64_t)w->us < from + 62 * SEC) {
+		run(w, 2.5);
+		contact(P);
+	}
+	assert_int_equal(P->ep->count.updates_sent, sent + 10);
+	world_done(w);
+}
+
+static void test_stuck(void **state) /* A11 */
+{
+	struct world *w = isc_normal();
+
+	(void)state;
+	assert_non_null(heard(P, FO_BNDUPD));
+	while (w->us < 290 * SEC) {
+		run(w, 2.5);
+		contact(P);
+	}
+	assert_true(w->linked);
+	for (unsigned i = 0; i < 6; i++) {
+		run(w, 2.5);
+		contact(P);
+	}
+	assert_false(w->linked);
+	world_done(w);
+}
+
+static void test_last_word_is_right(void **state)
+{
+	struct world *w = alone(true);
+	struct fo_connect c = isc_connect();
+	struct fo_state_msg s;
+	struct fo_writer wr;
+
+	(void)state;
+	link_up(P);
+	begin(P, &wr, FO_CONNECTACK, 0, 1);
+	fo_write_connectack(&wr, &c);
+	say(P, &wr);
+	assert_true(fo_msg_read_state(heard(P, FO_STATE), &s));
+	assert_true(s.startup);
+	for (unsigned i = 0; i < 2; i++) {
+		run(w, 2.3);
+		contact(P);
+	}
+	assert_int_equal(state_of(P), FO_STARTUP);
+	run(w, 0.3);
+	assert_true(fo_msg_read_state(heard(P, FO_STATE), &s)); /* STARTUP is over */
+	assert_false(s.startup);
+	world_done(w);
+}
+
+static void test_silence(void **state)
+{
+	struct world *w = alone(true);
+
+	(void)state;
+	isc_link(P);
+	run(w, 19);
+	assert_true(w->linked);
+	run(w, 1.1);
+	assert_false(w->linked);
+	w->by_hand = true;
+	link_up(P);
+	run(w, 14.9); /* nobody answers CONNECT */
+	assert_int_equal(P->ep->link, LINK_HANDSHAKE);
+	run(w, 0.3);
+	assert_int_equal(P->ep->link, LINK_NONE);
+	world_done(w);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_connect_refused),
+		cmocka_unit_test(test_second_connect),
+		cmocka_unit_test(test_nothing_before_the_handshake),
+		cmocka_unit_test(test_another_make),
+		cmocka_unit_test(test_window_of_another_make),
+		cmocka_unit_test(test_refused_is_tried_again),
+		cmocka_unit_test(test_stuck),
+		cmocka_unit_test(test_last_word_is_right),
+		cmocka_unit_test(test_silence),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
