@@ -1,5 +1,5 @@
 # Twinlease: one graph, everything under build/.
-# make | test | explore | test-bpf | test-netns | test-interop | asan | fuzz | bench | format | install   (V=1 shows commands)
+# make | test | explore | sim [SEEDS=first-last] | test-bpf | test-netns | test-interop | asan | fuzz | bench | format | install   (V=1 shows commands)
 B       ?= build
 PREFIX  ?= /usr/local
 CC      ?= gcc
@@ -32,12 +32,13 @@ bpf_tests := $(patsubst %.c,$(B)/%,$(wildcard tests/bpf/test_*.c))
 bpf_bench := $(patsubst %.c,$(B)/%,$(wildcard tests/bpf/bench_*.c))
 replays   := $(patsubst tests/fuzz/fuzz_%.c,$(B)/tests/fuzz/replay_%,$(wildcard tests/fuzz/fuzz_*.c))
 fuzzers   := $(patsubst tests/fuzz/fuzz_%.c,$(B)/tests/fuzz/fuzz_%,$(wildcard tests/fuzz/fuzz_*.c))
+sim_src   := $(wildcard tests/sim/sim_*.c)
 helpers   := $(patsubst tests/lib/%.c,$(B)/tests/lib/%.so,$(wildcard tests/lib/preload_*.c)) \
              $(B)/tests/lib/throw
 progs     := $(if $(wildcard user/main.c),$(B)/twinleased) $(if $(ctl_src),$(B)/twinctl) $(tools)
 
 all: $(progs) $(bpf_obj)
-.PHONY: all tests test test-pure test-bpf test-netns test-interop asan asan-progs fuzz fuzzers bench format install clean
+.PHONY: all tests test test-pure sim test-bpf test-netns test-interop asan asan-progs fuzz fuzzers bench format install clean
 
 # Target bpf has no <asm/types.h>: the directory where the same compiler finds it for this machine.
 asm_dir = $(patsubst %/asm/types.h,%,$(filter %/asm/types.h,\
@@ -72,6 +73,9 @@ $(replays): $(B)/tests/fuzz/replay_%: $(B)/tests/fuzz/fuzz_%.o $(B)/tests/fuzz/r
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $^ $(LDLIBS) -o $@
 $(fuzzers): $(B)/tests/fuzz/fuzz_%: $(B)/tests/fuzz/fuzz_%.o $(B)/libedge.a $(B)/libcore.a
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -fsanitize=fuzzer $^ $(LDLIBS) -o $@
+$(sim_src:%.c=$(B)/%.o): CPPFLAGS += -Itests/sim
+$(B)/sim: $(sim_src:%.c=$(B)/%.o) $(B)/user/outbox.o $(B)/user/sys/clock.o $(B)/libcore.a
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -Wl,--wrap=binding_accept $^ -o $@
 $(B)/tests/lib/throw: $(B)/tests/lib/throw.o
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $^ -o $@
 $(filter %.so,$(helpers)): $(B)/tests/lib/%.so: tests/lib/%.c Makefile
@@ -84,6 +88,10 @@ test: all $(core_unit) $(edge_unit) $(replays) $(helpers) test-pure
 # The core's only undefined symbols are its own and mem*: no socket, clock, heap, log or database.
 test-pure: $(B)/libcore.a
 	$(Q)tests/check-pure $(if $(SANITIZED),--sanitized) $<
+# Two whole servers under faults, in virtual time; a seed takes a few milliseconds.
+SEEDS ?= 1-8000
+sim: $(B)/sim
+	$(Q)$(B)/sim $(SEEDS) $(SIM_ARGS)
 test-bpf: all $(bpf_tests)
 	$(Q)B=$(B) tests/run bpf $(bpf_tests)
 test-netns: all $(helpers)
