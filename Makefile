@@ -101,10 +101,11 @@ test-interop: all $(helpers)
 	$(Q)B=$(B) tests/interop/run $(PLAY)
 
 .PHONY: explore
-# Every state that two servers can get into, to a depth; EXPLORE_SEC bounds the deeper one.
-explore: $(B)/tests/sim/explore_fsm
+# Every order of events for two state machines, and for two servers as far as EXPLORE_SEC allow.
+explorers := $(B)/tests/sim/explore_fsm $(B)/tests/sim/explore
+explore: $(explorers)
 	$(Q)B=$(B) tests/run explore $^
-$(B)/tests/sim/explore_fsm: $(B)/tests/sim/explore_fsm.o $(B)/libcore.a
+$(explorers): $(B)/%: $(B)/%.o $(B)/libcore.a
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $^ -o $@
 
 san := -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
