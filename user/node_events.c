@@ -31,6 +31,13 @@ static void states(const struct node_relation *r, char *buf, size_t size, uint32
 		snprintf(buf, size, " to=%s", fo_state_name(b));
 }
 
+static void pending(const struct node_relation *r, char *buf, size_t size, uint32_t a, uint32_t b)
+{
+	(void)r;
+	(void)b;
+	snprintf(buf, size, " pending-updates=%u", a);
+}
+
 static void link_terms(const struct node_relation *r, char *buf, size_t size, uint32_t a,
 		       uint32_t b)
 {
@@ -99,6 +106,8 @@ static const struct kind {
 	{ "link-up", LOG_L_INFO, link_terms, false },
 	{ "link-lost", LOG_L_ERROR, close_reason, false },
 	{ "update-unsendable", LOG_L_ERROR, binding, true },
+	{ "shutdown", LOG_L_WARNING, pending, false },
+	{ "shutdown-given-up", LOG_L_ERROR, pending, false },
 	{ "config-differs", LOG_L_WARNING, lead_time, false },
 	{ "storage-lost", LOG_L_WARNING, nothing, false },
 	{ "clock-skew", LOG_L_ERROR, clocks, false },

@@ -91,6 +91,7 @@ static void check_relation(const struct conf_relation *r)
 	assert_int_equal(r->fo.misbalance, 15);
 	assert_int_equal(r->fo.ownership, 10);
 	assert_true(r->fo.after_outage_hold);
+	assert_false(r->fo.lift_lease_limit);
 	assert_int_equal(ntohl(r->local.sin_addr.s_addr), ip("192.0.2.1"));
 	assert_int_equal(ntohl(r->partner.sin_addr.s_addr), ip("192.0.2.2"));
 	assert_int_equal(ntohs(r->local.sin_port), 647);
@@ -275,9 +276,6 @@ static const struct {
 	  "f:7:19: authentication is not available in this version: remove it\n" },
 	{ REL "  dialect: isc\n  contact-timeout: 5s\n",
 	  "f:8:20: contact-timeout is too short for dialect isc: write 6s or more\n" },
-	{ REL "  partner-down-lease-limit: lift\n",
-	  "f:7:29: partner-down-lease-limit \"lift\" is not available in this version: write keep, "
-	  "or remove it\n" },
 	{ "server: {interfaces: [eth0], conflict-detection: ping}\n",
 	  "f:1:50: conflict-detection \"ping\" is not available in this version: write off, or "
 	  "remove it\n" },
@@ -525,7 +523,7 @@ static const struct {
 	{ REL "  ", "max-lease-misbalance", "0 100", "101" },
 	{ REL "  ", "max-lease-ownership", "0 100", "101" },
 	{ REL "  ", "after-outage", "hold serve", "wait" },
-	{ REL "  ", "partner-down-lease-limit", "keep ~", "lift" },
+	{ REL "  ", "partner-down-lease-limit", "keep lift", "drop" },
 	{ REL "  ", "partner-api", "off ~", "https://a" },
 	{ REL "  ", "authentication", "off ~ {algorithm:}", "hmac {secret-file:/a}" },
 	{ REL "  ", "tls", "off {certificate:,key:,partner-ca:}", "on {key:/a}" },

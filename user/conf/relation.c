@@ -95,6 +95,7 @@ static void fill(const struct raw_relation *r, unsigned index, struct conf_relat
 		.misbalance = r->misbalance,
 		.ownership = r->ownership,
 		.after_outage_hold = r->after_outage == 0,
+		.lift_lease_limit = r->lease_limit == 1,
 	};
 	fill_buckets(r, to);
 	to->fo.share_secondary = secondary_share(r, to);

@@ -61,7 +61,8 @@ struct raw_api {
 struct raw_relation {
 	const struct node *node;
 	const char *name;
-	int role, mode, active, dialect, hash_identity, after_outage; /* words in table order */
+	int role, mode, active, dialect, hash_identity, after_outage, lease_limit; /* words, by
+										    place */
 	struct sockaddr_in local, partner; /* sin_family 0: not given, or bad and told */
 	uint32_t local_share, standby_reserve, secs_threshold;
 	const uint8_t *buckets; /* 32 octets; NULL: not given */

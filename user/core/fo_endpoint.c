@@ -113,6 +113,12 @@ void fo_refresh_view(struct fo_endpoint *e)
 
 	if (v.partner_down)
 		v.partner_pool_from = sec_clamp((int64_t)e->rec.end.stos + wait_mclt(e));
+	if (v.partner_down && e->conf->lift_lease_limit)
+		v.limited = false;
+	if (fo_closing(e)) {
+		v.serve_new = v.serve_renew = v.nak = false;
+		v.policy.serve = SERVE_NONE;
+	}
 	v.policy.generation = e->view.policy.generation;
 	if (v.policy.generation && same_view(&v, &e->view))
 		return;
@@ -165,11 +171,25 @@ static void reclaim(struct fo_endpoint *e)
 				       binding_reclaim_at(&v, l, e->rec.end.stos));
 }
 
+/* How long what a dead partner promised may last: MCLT, or where that was lifted the longest
+ * lease (decision A8). */
+static uint32_t longest_promise(const struct fo_endpoint *e)
+{
+	const struct scope_table *t = pool_table(e->pool);
+	uint32_t most = wait_mclt(e);
+
+	for (uint32_t i = 0; e->conf->lift_lease_limit && i < t->n_scopes; i++)
+		if (t->scopes[i].relation == (int)e->conf->relation &&
+		    t->scopes[i].lease_time > most)
+			most = t->scopes[i].lease_time;
+	return most;
+}
+
 static void begin_hold(struct fo_endpoint *e)
 {
 	if (e->conf->after_outage_hold) {
 		e->hold = true;
-		e->hold_until = sec_clamp((int64_t)e->boot + wait_mclt(e));
+		e->hold_until = sec_clamp((int64_t)e->boot + longest_promise(e));
 	} else if (e->conf->auto_partner_down_sec) {
 		e->safe_at = mono_add_us(e->now.mono,
 					 (int64_t)e->conf->auto_partner_down_sec * FO_SEC_US);
@@ -366,6 +386,14 @@ static void tick_states(struct fo_endpoint *e)
 	}
 }
 
+static void pump(struct fo_endpoint *e)
+{
+	if (!fo_closing(e)) /* no new business */
+		fo_balance_pump(e);
+	fo_updates_pump(e);
+	fo_closing_pump(e);
+}
+
 void fo_endpoint_tick(struct fo_endpoint *e, const struct now *now)
 {
 	e->now = *now;
@@ -375,8 +403,7 @@ void fo_endpoint_tick(struct fo_endpoint *e, const struct now *now)
 		operational(e);
 	if (fo_due(e->retry_at, now))
 		fo_updates_retry(e);
-	fo_balance_pump(e);
-	fo_updates_pump(e);
+	pump(e);
 }
 
 static mono_t wall_timer(const struct fo_endpoint *e, uint32_t at)
@@ -407,7 +434,7 @@ mono_t fo_endpoint_next(const struct fo_endpoint *e)
 	mono_t t = mono_min(next_of_link(e), mono_min(e->startup_at, e->safe_at));
 
 	t = mono_min(t, mono_min(e->retry_at, e->operational_at));
-	t = mono_min(t, e->balance_at);
+	t = mono_min(t, fo_closing(e) ? e->closing_until : e->balance_at);
 	t = mono_min(t, wall_timer(e, e->recover_until));
 	if (e->hold && !e->partner_sign)
 		t = mono_min(t, wall_timer(e, e->hold_until));
@@ -419,6 +446,7 @@ void fo_endpoint_durable(struct fo_endpoint *e, uint64_t batch, const struct now
 	e->now = *now;
 	e->durable = batch;
 	fo_updates_pump(e);
+	fo_closing_pump(e);
 }
 
 void fo_endpoint_pump(struct fo_endpoint *e, const struct now *now)
@@ -428,8 +456,7 @@ void fo_endpoint_pump(struct fo_endpoint *e, const struct now *now)
 	if (e->rec.end.last_operational < now->wall.sec)
 		operational(e);
 	e->balance_at = mono_min(e->balance_at, mono_add_us(e->balanced, FO_BALANCE_MIN_US));
-	fo_balance_pump(e);
-	fo_updates_pump(e);
+	pump(e);
 }
 
 void fo_endpoint_partner_sign(struct fo_endpoint *e, const struct now *now)
@@ -453,12 +480,21 @@ const char *fo_endpoint_operate(struct fo_endpoint *e, enum fo_event ev, uint32_
 	in = fo_input(e, ev);
 	in.since = pd_since;
 	switch (ev) {
+	case FO_EV_OP_SHUTDOWN:
+		if (fo_closing(e))
+			return "it is being shut down already";
+		if (fo_closing_first(e))
+			return fo_closing_begin(e);
+		return fo_step(e, &in);
+	case FO_EV_OP_RESUME:
+		if (!fo_closing(e))
+			return fo_step(e, &in);
+		fo_closing_end(e, "the operator has changed his mind");
+		return NULL;
 	case FO_EV_OP_PARTNER_DOWN:
 	case FO_EV_OP_FORCE_PARTNER_DOWN:
 	case FO_EV_OP_PAUSE:
-	case FO_EV_OP_RESUME:
-	case FO_EV_OP_SHUTDOWN:
-		return fo_step(e, &in);
+		return fo_closing(e) ? "it is being shut down: resume it first" : fo_step(e, &in);
 	default:
 		return "this is no wish of an operator";
 	}

@@ -38,6 +38,7 @@ struct fo_conf {
 		share_secondary; /* percent of available addresses that should be the secondary's */
 	uint32_t misbalance, ownership; /* percent; 15 and 10 */
 	bool after_outage_hold;		/* decision A8 */
+	bool lift_lease_limit;		/* partner-down-lease-limit: in PARTNER-DOWN no MCLT */
 };
 
 /* The relationship's record: what must survive. */
@@ -135,7 +136,9 @@ void fo_endpoint_partner_sign(struct fo_endpoint *e, const struct now *now);
  * along, so that no wait becomes shorter or longer. */
 void fo_endpoint_clock_moved(struct fo_endpoint *e, int64_t by_sec, const struct now *now);
 
-/* FO_EV_OP_*. @pd_since: UTC sec since when the partner is known dead, 0 = now.
+/* FO_EV_OP_*. @pd_since: UTC sec since when the partner is known dead, 0 = now. A shutdown in a
+ * state that serves takes its time: service ends, what is unknown to the partner is told, then the
+ * state is entered; fo_endpoint_status says how far it is.
  * Return: NULL, or why it is refused (one sentence). */
 const char *fo_endpoint_operate(struct fo_endpoint *e, enum fo_event ev, uint32_t pd_since,
 				const struct now *now);

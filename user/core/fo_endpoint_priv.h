@@ -6,6 +6,7 @@
  *   fo_link.c      a connection's life, CONTACT, clocks, what each message means
  *   fo_connect.c   handshake
  *   fo_update.c    sending BNDUPD: window, queue, dumps
+ *   fo_closing.c   the way into SHUTDOWN
  *   fo_acked.c     what their acknowledgements mean
  *   fo_receive.c   the partner's BNDUPD, and acknowledging them
  *   fo_balance.c   shares of free addresses, POOLREQ
@@ -16,6 +17,7 @@
 #define FO_HANDSHAKE_US (15 * FO_SEC_US)   /* failover-wire §7 */
 #define FO_CONTACT_ISC_SEC 20		   /* decision A17 */
 #define FO_STARTUP_SEC 15		   /* failover-behaviour §8 */
+#define FO_CLOSING_US (30 * FO_SEC_US)	   /* that a shutdown waits for acknowledgements */
 #define FO_STUCK_US (300 * FO_SEC_US)	   /* decision A11 */
 #define FO_ACK_DELAY_US 100000		   /* failover-behaviour §8 */
 #define FO_TELL_LATER_US (2 * FO_SEC_US)   /* failover-behaviour §3.7, 6 */
@@ -101,6 +103,8 @@ struct fo_endpoint {
 	/* timers: MONO_NEVER when not armed */
 	mono_t handshake_at, contact_at, tell_at, startup_at, safe_at, ack_at, retry_at, balance_at,
 		balanced, poolreq_at, progress, acked, operational_at;
+	mono_t closing_until; /* being shut down: service has ended, the partner learns the rest */
+	uint64_t closing_batch; /* with this commit the end of service is in force; 0 no shutdown */
 	uint32_t recover_until; /* UTC sec; 0 not waiting */
 	uint32_t hold_until;
 
@@ -146,6 +150,16 @@ void fo_store(struct fo_endpoint *e, const struct lease *l, const struct lease_c
 void fo_event(struct fo_endpoint *e, const char *what, const char *why, uint32_t addr, uint32_t a,
 	      uint32_t b);
 void fo_refused(struct fo_endpoint *e, const struct fo_refusal *r);
+
+/* --- fo_closing.c: shut down in order (decision A10) --- */
+static inline bool fo_closing(const struct fo_endpoint *e)
+{
+	return e->closing_batch != 0;
+}
+const char *fo_closing_begin(struct fo_endpoint *e);	     /* NULL, or why not */
+void fo_closing_pump(struct fo_endpoint *e);		     /* SHUTDOWN when all is acknowledged */
+void fo_closing_end(struct fo_endpoint *e, const char *why); /* serve again; @why for the event */
+bool fo_closing_first(const struct fo_endpoint *e);	     /* does this state need it? */
 
 /* --- fo_link.c --- */
 void fo_link_close(struct fo_endpoint *e, enum fo_close_reason why);

@@ -290,6 +290,7 @@ static void link_gone(struct fo_endpoint *e, enum fo_close_reason why)
 	fo_event(e, "link-lost", "", 0, why, 0);
 	in = fo_input(e, FO_EV_LINK_LOST);
 	(void)fo_step(e, &in);
+	fo_closing_end(e, "the link was lost before the partner had acknowledged everything");
 }
 
 void fo_link_close(struct fo_endpoint *e, enum fo_close_reason why)

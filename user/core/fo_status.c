@@ -28,6 +28,12 @@ static void next_alone(const struct fo_endpoint *e, struct fo_status *s)
 
 static void next_words(const struct fo_endpoint *e, struct fo_status *s)
 {
+	if (fo_closing(e)) {
+		s->next = "SHUTDOWN when the partner has acknowledged everything; else served "
+			  "again";
+		s->next_at = wall_of(e, e->closing_until);
+		return;
+	}
 	switch ((enum fo_state)e->rec.end.state) {
 	case FO_STARTUP:
 		s->next = "goes on without the partner";
@@ -63,8 +69,14 @@ static void next_words(const struct fo_endpoint *e, struct fo_status *s)
 	case FO_SHUTDOWN:
 		s->next = "resume by the operator";
 		break;
-	case FO_STATE_NONE:
 	case FO_NORMAL:
+		s->next = "COMMUNICATIONS-INTERRUPTED when the partner is silent";
+		if (e->rejected) {
+			s->next = "updates that the partner refused are sent again";
+			s->next_at = wall_of(e, e->retry_at);
+		}
+		break;
+	case FO_STATE_NONE:
 		break;
 	}
 }

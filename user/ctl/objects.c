@@ -152,13 +152,45 @@ static void set_shares(json_t *o, const struct fo_status *s)
 	json_object_set_new(o, "standby-reserve", json_null());
 }
 
-static void set_next(json_t *o, const struct fo_status *s)
+static uint32_t count_active(const struct ctl_ops *ops, unsigned relation)
+{
+	const struct scope_table *t = &ops->conf(ops->ctx)->scopes;
+	const struct pool *pool = ops->pool(ops->ctx);
+	struct pool_counts k;
+	uint32_t sum = 0;
+
+	for (uint32_t i = 0; pool && i < t->n_scopes; i++) {
+		if (t->scopes[i].relation != (int)relation)
+			continue;
+		pool_counts_scope(pool, &t->scopes[i], &k);
+		sum += k.active;
+	}
+	return sum;
+}
+
+/* Alone for long, every lease becomes one of the lead time, renewed at its half (decision D8). */
+static void add_renewals(const struct ctl_ops *ops, unsigned i, const struct fo_status *s,
+			 char *buf, size_t size)
+{
+	size_t at = strlen(buf);
+
+	if (s->record->end.state != FO_PARTNER_DOWN || !s->view->limited || !s->record->mclt)
+		return;
+	snprintf(buf + at, size - at,
+		 "; leases shrink to the lead time: about %.1f renewals a second are to come",
+		 2.0 * count_active(ops, i) / s->record->mclt);
+}
+
+static void set_next(json_t *o, const struct ctl_ops *ops, unsigned i, const struct fo_status *s)
 {
 	json_t *next = json_null();
+	char what[300];
 
 	if (s->next && *s->next) {
 		next = json_object();
-		json_object_set_new(next, "what", json_string(s->next));
+		snprintf(what, sizeof(what), "%s", s->next);
+		add_renewals(ops, i, s, what, sizeof(what));
+		json_object_set_new(next, "what", json_string(what));
 		json_object_set_new(next, "at", json_time(s->next_at));
 	}
 	json_object_set_new(o, "next", next);
@@ -190,7 +222,6 @@ static void set_state(json_t *o, const struct fo_status *s)
 	json_object_set_new(o, "max-clock-skew", json_integer(s->clock_skew_limit_sec));
 	json_object_set_new(o, "pending-updates", json_integer(s->pending_updates));
 	json_object_set_new(o, "unacked-updates", json_integer(s->unacked_updates));
-	set_next(o, s);
 }
 
 json_t *ctl_relation_object(const struct ctl_ops *ops, unsigned i)
@@ -223,6 +254,7 @@ json_t *ctl_relation_object(const struct ctl_ops *ops, unsigned i)
 		json_string(p->hash_identity == HASH_CLIENT_ID ? "client-id" : "hardware-address"));
 	json_object_set_new(o, "authentication", json_null());
 	set_state(o, &s);
+	set_next(o, ops, i, &s);
 	set_counters(o, &s);
 	return o;
 }

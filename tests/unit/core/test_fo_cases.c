@@ -179,6 +179,201 @@ static void t001_1_compensated(void **state)
 	world_done(w);
 }
 
+/* --- operator ----------------------------------------------------------------------------------
+ */
+
+/* A10: service ends, what the partner does not know is told, and only then it is SHUTDOWN: the
+ * partner takes over at once, and the return needs no wait. */
+static void shutdown_in_order(void **state)
+{
+	(void)state;
+	for (unsigned who = 0; who < 2; who++) {
+		struct world *w = normal_pair();
+		struct node *n = &w->n[who], *other = &w->n[!who];
+		int64_t back;
+
+		for (unsigned c = 1; c < 12; c++)
+			assert_true(request(n, c, true));
+		assert_true(dirty(n) > 0);
+		assert_null(operate(n, FO_EV_OP_SHUTDOWN, 0));
+		assert_int_equal(state_of(n), FO_NORMAL); /* not yet */
+		assert_non_null(operate(n, FO_EV_OP_SHUTDOWN, 0));
+		assert_non_null(operate(n, FO_EV_OP_PAUSE, 0));
+		run(w, 2);
+		assert_int_equal(state_of(n), FO_SHUTDOWN);
+		assert_int_equal(state_of(other), FO_PARTNER_DOWN);
+		assert_int_equal(dirty(n), 0);
+		assert_int_equal(n->disk.rec.end.last_operational, 0);
+		assert_false(request(n, 13, true));
+		assert_int_equal(count_state(other, 0, LEASE_ACTIVE), 11);
+		crash(n, true);
+		run(w, 1);
+		boot(n);
+		back = w->us;
+		assert_true(settle(w, FO_NORMAL, FO_NORMAL, 10));
+		assert_true(w->us < back + 5 * SEC); /* MCLT is 30 s */
+		assert_same(w, 0);
+		world_done(w);
+	}
+}
+
+/* What was promised in the moment before is acknowledged too: a client that asks between the wish
+ * and its commit. */
+static void shutdown_under_load(void **state)
+{
+	struct world *w = normal_pair();
+	unsigned served = 0, c = 1;
+
+	(void)state;
+	assert_null(operate(P, FO_EV_OP_SHUTDOWN, 0));
+	while (c < N_CLIENTS && P->view.serve_new) { /* twice within each commit */
+		served += request(P, c++, true);
+		run(w, 0.0005);
+	}
+	assert_true(served > 0);
+	assert_true(c < N_CLIENTS);
+	run(w, 1);
+	assert_int_equal(state_of(P), FO_SHUTDOWN);
+	assert_int_equal(count_state(S, 0, LEASE_ACTIVE), served);
+	assert_int_equal(P->disk.rec.end.last_operational, 0);
+	world_done(w);
+}
+
+/* A partner that acknowledges nothing: after 30 s served again, with a word; resume ends it, too.
+ */
+static void shutdown_given_up(void **state)
+{
+	struct world *w = normal_pair();
+	struct fo_status st;
+
+	(void)state;
+	S->skew = 500; /* it refuses everything */
+	run(w, 5);
+	assert_true(request(P, 1, true));
+	run(w, 1);
+	assert_null(operate(P, FO_EV_OP_SHUTDOWN, 0));
+	run(w, 1);
+	fo_endpoint_status(P->ep, &st);
+	assert_non_null(strstr(st.next, "SHUTDOWN when"));
+	assert_in_range(st.next_at, BASE + w->us / SEC + 27, BASE + w->us / SEC + 30);
+	assert_false(P->view.serve_new || P->view.serve_renew);
+	assert_int_equal(P->view.policy.serve, SERVE_NONE);
+	run(w, 27);
+	assert_false(P->view.serve_new);
+	run(w, 3);
+	assert_string_equal(P->last_event, "shutdown-given-up");
+	assert_int_equal(state_of(P), FO_NORMAL);
+	assert_true(P->view.serve_new && P->view.serve_renew);
+	assert_null(operate(P, FO_EV_OP_SHUTDOWN, 0));
+	run(w, 1);
+	assert_null(operate(P, FO_EV_OP_RESUME, 0));
+	run(w, 1);
+	assert_true(P->view.serve_new);
+	assert_null(operate(P, FO_EV_OP_SHUTDOWN, 0));
+	run(w, 1);
+	crash(S, true);
+	run(w, 1);
+	assert_int_equal(state_of(P), FO_COMM_INT); /* serves: nobody else does */
+	assert_true(P->view.serve_new);
+	world_done(w);
+}
+
+/* --- PARTNER-DOWN ------------------------------------------------------------------------------
+ */
+
+/* partner-down-lease-limit: keep grants MCLT, lift what is configured (A8). */
+static void lease_limit_in_partner_down(void **state)
+{
+	(void)state;
+	for (unsigned lift = 0; lift < 2; lift++) {
+		struct world *w = normal_pair();
+		const struct lease *l;
+
+		P->conf.lift_lease_limit = lift;
+		w->check_promises = !lift; /* of the lead time, among others */
+		crash(S, true);
+		run(w, 1);
+		assert_true(request(P, 1, true));
+		run(w, 1);
+		l = pool_get(P->pool, w->client_addr[1]);
+		assert_true(l->expires <= now_of(P).wall.sec + 30); /* MCLT, before */
+		assert_null(operate(P, FO_EV_OP_PARTNER_DOWN, 0));
+		run(w, 1);
+		assert_true(request(P, 2, true));
+		run(w, 1);
+		l = pool_get(P->pool, w->client_addr[2]);
+		if (lift)
+			assert_true(l->expires > now_of(P).wall.sec + 590);
+		else
+			assert_true(l->expires <= now_of(P).wall.sec + 30);
+		boot(S);
+		assert_true(settle(w, FO_NORMAL, FO_NORMAL, 60));
+		assert_same(w, 0);
+		world_done(w);
+	}
+}
+
+/* With lift, who comes back alone after a long absence is held for the longest lease (A8). */
+static void hold_with_lifted_limit(void **state)
+{
+	struct world *w = normal_pair();
+	struct fo_status st;
+
+	(void)state;
+	P->conf.after_outage_hold = P->conf.lift_lease_limit = true;
+	crash(S, true);
+	crash(P, true);
+	w->us += 60 * SEC;
+	boot(P);
+	run(w, 6);
+	assert_true(P->view.hold);
+	fo_endpoint_status(P->ep, &st);
+	assert_int_equal(st.next_at, BASE + w->us / SEC - 6 + 600);
+	run(w, 500);
+	assert_true(P->view.hold);
+	run(w, 100);
+	assert_false(P->view.hold);
+	world_done(w);
+}
+
+/* What happens next is said in every state. */
+static void next_in_every_state(void **state)
+{
+	struct world *w = new_world(1);
+	bool seen[256] = { false };
+	struct fo_status st;
+
+	(void)state;
+	start_both(w);
+	for (unsigned i = 0; i < 4000; i++) {
+		if (i == 500)
+			assert_null(operate(P, FO_EV_OP_PAUSE, 0));
+		if (i == 600)
+			assert_null(operate(P, FO_EV_OP_RESUME, 0));
+		if (i == 1200)
+			crash(S, true);
+		if (i == 1400)
+			assert_null(operate(P, FO_EV_OP_PARTNER_DOWN, 0));
+		if (i == 1500)
+			boot(S);
+		if (i == 3800)
+			assert_null(operate(P, FO_EV_OP_SHUTDOWN, 0));
+		run(w, 0.0123);
+		for (unsigned k = 0; k < 2; k++) {
+			if (!w->n[k].up)
+				continue;
+			fo_endpoint_status(w->n[k].ep, &st);
+			seen[st.record->end.state] = true;
+			if (!*st.next)
+				fail_msg("nothing is said in %s",
+					 fo_state_name(st.record->end.state));
+		}
+	}
+	assert_true(seen[FO_NORMAL] && seen[FO_COMM_INT] && seen[FO_PARTNER_DOWN]);
+	assert_true(seen[FO_PAUSED] && seen[FO_SHUTDOWN] && seen[FO_STARTUP]);
+	world_done(w);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -187,6 +382,12 @@ int main(void)
 		cmocka_unit_test(smaller_limit_of_skew),
 		cmocka_unit_test(t001_1_clocks_apart),
 		cmocka_unit_test(t001_1_compensated),
+		cmocka_unit_test(shutdown_in_order),
+		cmocka_unit_test(shutdown_under_load),
+		cmocka_unit_test(shutdown_given_up),
+		cmocka_unit_test(lease_limit_in_partner_down),
+		cmocka_unit_test(hold_with_lifted_limit),
+		cmocka_unit_test(next_in_every_state),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
