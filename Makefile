@@ -8,7 +8,7 @@ BPFTOOL ?= $(firstword $(wildcard /usr/sbin/bpftool /usr/local/sbin/bpftool) bpf
 CFLAGS  ?= -O2 -g
 Q       := $(if $(V),,@)
 SHELL   := /bin/bash
-VERSION := 0.1.0
+VERSION := 0.2.0
 
 PKGS := libbpf libelf zlib openssl libevent_core libevent_extra jansson yaml-0.1
 WARN := -std=gnu11 -Wall -Wextra -Wshadow -Wundef -Wvla -Wformat=2 -Wpointer-arith -Wcast-qual \

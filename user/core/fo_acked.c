@@ -7,15 +7,20 @@
  */
 #include "core/fo_endpoint_priv.h"
 
-void fo_skip_rejected(struct fo_endpoint *e, uint32_t addr, enum fo_reject why)
+void fo_retry_later(struct fo_endpoint *e, enum fo_reject why)
 {
 	uint32_t sec = why == FO_REJECT_ILLEGAL_ADDRESS ? FO_RETRY_MAX_SEC
 		       : why == FO_REJECT_TIME_MISMATCH ? FO_RETRY_SEC
 							: e->retry_sec;
 
-	pool_in_flight(e->pool, addr, true);
 	e->rejected++;
 	e->retry_at = mono_min(e->retry_at, mono_add_us(e->now.mono, (int64_t)sec * FO_SEC_US));
+}
+
+void fo_skip_rejected(struct fo_endpoint *e, uint32_t addr, enum fo_reject why)
+{
+	pool_in_flight(e->pool, addr, true);
+	fo_retry_later(e, why);
 }
 
 static struct fo_flight *flight_of(struct fo_endpoint *e, uint32_t xid)
@@ -48,7 +53,7 @@ static void accepted(struct fo_endpoint *e, const struct fo_sent *s, const struc
 }
 
 /* What is done about a refusal, in words. */
-static const char *next_try(const struct fo_endpoint *e, bool dirty, enum fo_reject reason)
+const char *fo_next_try(const struct fo_endpoint *e, bool dirty, enum fo_reject reason)
 {
 	if (!dirty)
 		return "nothing: it was told at the partner's request only";
@@ -74,7 +79,7 @@ static void refused(struct fo_endpoint *e, const struct fo_sent *s, const struct
 						    .ours = l,
 						    .theirs = &known,
 						    .words = b->message,
-						    .next = next_try(e, dirty, b->reject) });
+						    .next = fo_next_try(e, dirty, b->reject) });
 	}
 	if (dirty)
 		fo_skip_rejected(e, s->addr, b->reject);
@@ -113,7 +118,9 @@ static void acked_one(struct fo_endpoint *e, struct fo_flight *f, const struct f
 	s->open = false;
 	f->open--;
 	e->unacked--;
-	if (!unchanged(e, s, l)) {
+	if (s->run) {
+		fo_run_acked(e, s, b);
+	} else if (!unchanged(e, s, l)) {
 		if (!rejected)
 			tell_again(e, s, l);
 	} else if (rejected) {
@@ -149,7 +156,9 @@ void fo_updates_reset(struct fo_endpoint *e)
 		struct fo_flight *f = &e->flights[i];
 
 		for (unsigned k = 0; f->xid && k < f->n; k++)
-			if (f->b[k].open)
+			if (f->b[k].open && f->b[k].run)
+				pool_run_in_flight(e->pool, f->b[k].addr, false);
+			else if (f->b[k].open)
 				pool_in_flight(e->pool, f->b[k].addr, false);
 		f->xid = 0;
 	}
@@ -164,11 +173,12 @@ void fo_updates_reset(struct fo_endpoint *e)
 	e->retry_sec = FO_RETRY_SEC;
 }
 
-static bool flying(const struct fo_endpoint *e, uint32_t addr)
+bool fo_is_flying(const struct fo_endpoint *e, uint32_t addr, bool run)
 {
 	for (uint32_t i = 0; i < e->max_flights; i++)
 		for (unsigned k = 0; e->flights[i].xid && k < e->flights[i].n; k++)
-			if (e->flights[i].b[k].addr == addr && e->flights[i].b[k].open)
+			if (e->flights[i].b[k].addr == addr && e->flights[i].b[k].open &&
+			    !e->flights[i].b[k].run == !run)
 				return true;
 	return false;
 }
@@ -198,8 +208,9 @@ void fo_updates_retry(struct fo_endpoint *e)
 	e->retry_sec = sec < FO_RETRY_MAX_SEC ? sec : FO_RETRY_MAX_SEC;
 	for (uint64_t a = 0; (l = fo_next_mine(e, a)); a = (uint64_t)l->addr + 1)
 		if (l->flags & LEASE_DIRTY && pool_is_in_flight(e->pool, l->addr) &&
-		    !flying(e, l->addr))
+		    !fo_is_flying(e, l->addr, false))
 			pool_in_flight(e->pool, l->addr, false);
+	fo_run_retry(e);
 }
 
 void fo_updates_forget(struct fo_endpoint *e)
@@ -212,4 +223,5 @@ void fo_updates_forget(struct fo_endpoint *e)
 		d.acked_pet = 0;
 		fo_store(e, &d, NULL);
 	}
+	fo_run_forget(e);
 }

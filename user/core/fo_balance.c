@@ -55,25 +55,77 @@ static bool range_is_mine(const struct fo_endpoint *e, uint32_t range)
 }
 
 /* Once it is durable the address is not ours any more, even if the partner never hears of it. */
+static uint32_t give_one(struct fo_endpoint *e, const struct lease *first)
+{
+	struct lease l = *first;
+
+	l.state = LEASE_BACKUP;
+	l.acked_state = LEASE_FREE;
+	l.flags |= LEASE_DIRTY;
+	l.stos = sec_clamp(e->now.wall.sec);
+	l.serial++;
+	fo_store(e, &l, NULL);
+	e->count.addresses_given++;
+	return 1;
+}
+
+/* Never-used ones, many by one update; from the end of the range, since we begin at the other. */
+static uint32_t give_runs(struct fo_endpoint *e, uint32_t range, int64_t n)
+{
+	uint32_t done = 0, most = n < UINT32_MAX ? (uint32_t)n : UINT32_MAX;
+	uint64_t below = 1ULL << 32;
+	struct pool_stretch s;
+
+	while (e->runs && most - done >= POOL_RUN_MIN &&
+	       pool_unused_last(e->pool, range, LEASE_FREE, most - done, below, &s)) {
+		below = s.l.addr;
+		if (s.n < POOL_RUN_MIN)
+			continue;
+		s.l.state = LEASE_BACKUP;
+		s.l.acked_state = LEASE_FREE;
+		s.l.flags = LEASE_DIRTY;
+		s.l.stos = sec_clamp(e->now.wall.sec);
+		s.l.serial++;
+		fo_store_run(e, &s.l, s.n);
+		done += s.n;
+	}
+	e->count.addresses_given += done;
+	return done;
+}
+
 static uint32_t give(struct fo_endpoint *e, uint32_t range, int64_t n)
 {
 	uint32_t done = 0;
 
 	for (; n > 0; n--, done++) {
 		const struct lease *first = pool_range_free_first(e->pool, range, LEASE_FREE);
-		struct lease l;
 
 		if (!first)
 			break;
-		l = *first;
-		l.state = LEASE_BACKUP;
-		l.acked_state = LEASE_FREE;
-		l.flags |= LEASE_DIRTY;
-		l.stos = sec_clamp(e->now.wall.sec);
-		l.serial++;
-		fo_store(e, &l, NULL);
-		e->count.addresses_given++;
+		give_one(e, first);
 	}
+	return done;
+}
+
+/* From the end, too: the secondary begins at the other. */
+static uint32_t take_runs(struct fo_endpoint *e, uint32_t range, int64_t n)
+{
+	uint32_t done = 0, most = n > 0 ? (uint32_t)n : 0;
+	uint64_t below = 1ULL << 32;
+	struct pool_stretch s;
+
+	while (e->runs && fo_due(e->take_at, &e->now) && most - done >= POOL_RUN_MIN &&
+	       pool_unused_last(e->pool, range, LEASE_BACKUP, most - done, below, &s)) {
+		below = s.l.addr;
+		if (s.n < POOL_RUN_MIN || s.l.flags & LEASE_DIRTY)
+			continue;
+		s.l.flags |= LEASE_DIRTY;
+		s.l.acked_state = LEASE_BACKUP;
+		s.l.serial++;
+		fo_store_run(e, &s.l, s.n);
+		done += s.n;
+	}
+	e->count.addresses_taken += done;
 	return done;
 }
 
@@ -86,6 +138,7 @@ static void take_back(struct fo_endpoint *e, uint32_t range, int64_t n)
 
 	for (uint64_t a = r->first; a <= r->last; a++)
 		n -= fo_taking_back(e, pool_get(e->pool, (uint32_t)a));
+	n -= take_runs(e, range, n);
 	for (uint64_t a = r->last; n > 0 && a >= r->first && a <= r->last; a--) {
 		l = *pool_get(e->pool, (uint32_t)a);
 		if (l.state != LEASE_BACKUP || (l.flags & (LEASE_DIRTY | LEASE_RESERVED)))
@@ -114,11 +167,17 @@ static uint32_t balance_primary(struct fo_endpoint *e, bool eager)
 		move = range_move(e, i, eager);
 		if (!move)
 			continue;
+		if (move > 0) {
+			uint32_t by_run = give_runs(e, i, move);
+
+			given += by_run;
+			move -= by_run;
+		}
 		if (move > room || -move > room)
 			e->more_to_move = true;
 		if (move > 0)
 			given += give(e, i, move < room ? move : room);
-		else
+		else if (move < 0)
 			take_back(e, i, -move < room ? -move : room);
 	}
 	return given;

@@ -19,6 +19,7 @@ static void compare_memory(struct fo_endpoint *e, const struct fo_connect *c)
 	uint8_t at = end->state == FO_STARTUP ? end->saved : end->state;
 
 	e->own_kind = c->own_kind;
+	e->runs = c->own_kind && c->features & FO_FEATURE_RUNS;
 	e->new_pair = !ours && !theirs;
 	e->peer_count = c->own_kind ? c->start_count & ~FO_START_COUNT_LOST : 0;
 	e->tell_lost = c->own_kind && e->peer_count < e->rec.peer_start_count;
@@ -74,6 +75,7 @@ static void introduce(const struct fo_endpoint *e, struct fo_connect *c)
 	c->max_unacked = e->conf->max_unacked;
 	c->receive_timer = fo_contact_sec(e);
 	c->version = 1;
+	c->features = FO_FEATURE_RUNS;
 	c->max_skew = e->conf->max_clock_skew_sec;
 	c->start_count = e->start_count | (e->tell_lost ? FO_START_COUNT_LOST : 0);
 	memcpy(c->incarnation, e->rec.incarnation, sizeof(c->incarnation));

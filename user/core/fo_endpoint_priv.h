@@ -27,6 +27,7 @@
 #define FO_BALANCE_US (60 * FO_SEC_US)	   /* at least this often */
 #define FO_BALANCE_MIN_US (1 * FO_SEC_US)  /* and at most, after changes */
 #define FO_BALANCE_CHUNK 2048		   /* addresses on their way to the partner at one time */
+#define FO_TAKE_AGAIN_US (20 * FO_SEC_US)  /* after a refusal */
 #define FO_POOLREQ_US (60 * FO_SEC_US)	   /* failover-behaviour §6.3 */
 #define FO_POOLREQ_SOON_US (5 * FO_SEC_US) /* own kind, and nothing left or more to come */
 #define FO_WALK_CHUNK 4096		   /* rows looked at for a dump in one turn */
@@ -51,6 +52,7 @@ enum fo_link {
 /* One binding on its way, and what we said of it. */
 struct fo_sent {
 	uint32_t addr, serial, pet;
+	uint32_t run;  /* how many addresses; 0: one with its own record */
 	uint8_t state; /* as sent: FREE for a BACKUP address that is taken back */
 	bool open;     /* not acknowledged yet */
 };
@@ -68,6 +70,7 @@ struct fo_dump {
 	uint32_t xid;	  /* of the latest request */
 	uint64_t batch;	  /* what was changed up to this commit belongs to it */
 	uint64_t cursor;  /* UPDREQALL: next address to look at; above 32 bits: done */
+	uint64_t runs;	  /* likewise of the runs, which come first */
 	uint32_t flights; /* messages not acknowledged */
 };
 
@@ -88,6 +91,7 @@ struct fo_endpoint {
 	enum fo_link link;
 	bool own_kind, new_pair, heard; /* heard: STATE on this link */
 	bool isc; /* the partner is of another make, as last heard; its rules are ISC's */
+	bool runs;			/* the partner understands runs */
 	bool heard_since_start, hold, partner_sign;
 	bool tell_lost;	     /* the partner is to learn that its storage is older than it was */
 	uint64_t peer_count; /* its start counter as told on this link; 0: not told */
@@ -110,6 +114,7 @@ struct fo_endpoint {
 
 	/* updates */
 	bool more_to_move; /* addresses, to the partner's share */
+	mono_t take_at;	   /* no runs are wanted back before */
 	struct fo_dump dump;
 	uint32_t n_flights, unacked, rejected, retry_sec;
 	uint32_t ack_len, n_acks;
@@ -199,8 +204,26 @@ void fo_updates_retry(struct fo_endpoint *e);  /* rejected ones again */
 void fo_updates_forget(struct fo_endpoint *e); /* FO_DO_CLEAR_ACKED */
 /* Until the retry, which for a range that the partner lacks is an hour away (decision A16). */
 void fo_skip_rejected(struct fo_endpoint *e, uint32_t addr, enum fo_reject why);
+void fo_retry_later(struct fo_endpoint *e, enum fo_reject why);
+/* What is done about a refusal by the partner, in words. */
+bool fo_is_flying(const struct fo_endpoint *e, uint32_t addr, bool run); /* on its way now */
+const char *fo_next_try(const struct fo_endpoint *e, bool dirty, enum fo_reject reason);
 /* The next binding of this relationship at or after @addr. */
 const struct lease *fo_next_mine(const struct fo_endpoint *e, uint64_t addr);
+
+/* --- fo_run.c --- */
+void fo_store_run(struct fo_endpoint *e, const struct lease *l, uint32_t n);
+/* The next run of this relationship that ends at or after @addr. */
+const struct lease *fo_next_run(const struct fo_endpoint *e, uint64_t addr);
+uint64_t fo_run_behind(const struct fo_endpoint *e, const struct lease *run); /* the address */
+enum fo_reject fo_receive_run(struct fo_endpoint *e, const struct binding_update *u, uint32_t n);
+/* Acknowledged or (@reject) refused. */
+void fo_run_acked(struct fo_endpoint *e, const struct fo_sent *s, const struct fo_binding *b);
+void fo_run_retry(struct fo_endpoint *e);  /* refused ones again */
+void fo_run_forget(struct fo_endpoint *e); /* what the partner knows of them */
+/* Make each address's own record of what the run says: for a partner that knows no runs. */
+void fo_run_expand(struct fo_endpoint *e, const struct lease *run);
+void fo_run_expand_all(struct fo_endpoint *e);
 
 /* --- fo_receive.c --- */
 void fo_receive_updates(struct fo_endpoint *e, const struct fo_msg *m);

@@ -63,7 +63,13 @@ enum fo_vendor_code {
 	FO_VENDOR_INCARNATION = 2, /* 16 octets, CONNECT and CONNECTACK: decision A7 */
 	FO_VENDOR_START_COUNT = 3, /* u64, CONNECT and CONNECTACK */
 	FO_VENDOR_RUN_LENGTH = 4,  /* u32, per binding: consecutive never-used addresses, A3 */
+	FO_VENDOR_FEATURES = 9,	   /* u32, CONNECT and CONNECTACK: enum fo_feature */
 	FO_VENDOR_MAX_SKEW = 8,	   /* u32 sec, CONNECT and CONNECTACK: the smaller one holds */
+};
+
+/* What a server understands beyond the first version, told to its partner: bits. */
+enum fo_feature {
+	FO_FEATURE_RUNS = 1, /* FO_VENDOR_RUN_LENGTH */
 };
 
 enum fo_verdict { /* one counter each */
@@ -127,6 +133,7 @@ struct fo_connect {
 	uint8_t hba[32];	 /* a 1 bit: the primary serves the bucket (ISC's sense) */
 	uint8_t incarnation[16]; /* all zero: none */
 	uint64_t start_count;	 /* own kind */
+	uint32_t features;	 /* own kind: enum fo_feature, 0 of the first version */
 	uint32_t max_skew;	 /* own kind; sec, 0 not told */
 	bool own_kind;		 /* the vendor class names Twinlease */
 };

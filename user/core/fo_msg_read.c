@@ -79,11 +79,13 @@ static void read_connect_vendor(struct octets vendor, struct fo_connect *ret)
 {
 	struct octets incarnation = vendor_sub(vendor, FO_VENDOR_INCARNATION, 16);
 	struct octets skew = vendor_sub(vendor, FO_VENDOR_MAX_SKEW, 4);
+	struct octets features = vendor_sub(vendor, FO_VENDOR_FEATURES, 4);
 	bool has;
 
 	if (incarnation.p)
 		memcpy(ret->incarnation, incarnation.p, 16);
 	ret->start_count = vendor_u64(vendor, FO_VENDOR_START_COUNT, &has);
+	ret->features = features.p ? number(features.p, features.len) : 0;
 	ret->max_skew = skew.p ? number(skew.p, skew.len) : 0;
 	ret->has |= 1u << FO_OPT_VENDOR_SPECIFIC;
 }

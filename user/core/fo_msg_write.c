@@ -97,7 +97,10 @@ static void write_connect_vendor(struct fo_writer *w, const struct fo_connect *c
 	bool has = !none(c->incarnation, sizeof(c->incarnation));
 
 	put(w, FO_OPT_VENDOR_SPECIFIC, 2);
-	put(w, 12 + (has ? 4 + sizeof(c->incarnation) : 0) + (c->max_skew ? 8 : 0), 2);
+	put(w,
+	    12 + (has ? 4 + sizeof(c->incarnation) : 0) + (c->max_skew ? 8 : 0) +
+		    (c->features ? 8 : 0),
+	    2);
 	if (has)
 		fo_write_opt(w, FO_VENDOR_INCARNATION, c->incarnation, sizeof(c->incarnation));
 	put(w, FO_VENDOR_START_COUNT, 2);
@@ -105,6 +108,8 @@ static void write_connect_vendor(struct fo_writer *w, const struct fo_connect *c
 	put(w, c->start_count, 8);
 	if (c->max_skew)
 		fo_write_u32(w, FO_VENDOR_MAX_SKEW, c->max_skew);
+	if (c->features)
+		fo_write_u32(w, FO_VENDOR_FEATURES, c->features);
 }
 
 static void write_connect_opt(struct fo_writer *w, const struct fo_connect *c, uint8_t code)

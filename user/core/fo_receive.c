@@ -104,6 +104,15 @@ struct told {
 	struct binding_update u;
 };
 
+static struct lease untold(const struct lease *l)
+{
+	struct lease r = *l;
+
+	r.serial = 0;
+	r.flags &= (uint8_t)~LEASE_DIRTY;
+	return r;
+}
+
 static enum fo_reject receive_one(struct fo_endpoint *e, const struct fo_binding *b, struct told *t)
 {
 	struct lease ours, then;
@@ -112,6 +121,8 @@ static enum fo_reject receive_one(struct fo_endpoint *e, const struct fo_binding
 
 	readable = read_client(b, &t->client);
 	read_update(e, b, &t->client, &t->u);
+	if (e->own_kind && b->run > 1)
+		return fo_receive_run(e, &t->u, b->run);
 	t->row = fo_mine(e, b->addr) ? pool_get(e->pool, b->addr) : NULL;
 	if (!t->row)
 		return FO_REJECT_ILLEGAL_ADDRESS;
@@ -120,6 +131,8 @@ static enum fo_reject receive_one(struct fo_endpoint *e, const struct fo_binding
 	if (!readable)
 		return FO_REJECT_UNKNOWN_REASON;
 	ours = *t->row;
+	if (!pool_has_record(e->pool, b->addr) && !lease_is_free(&t->u.lease))
+		ours = untold(&ours); /* what its run says is older than any news of its own */
 	unacked = t->u.has_serial ? ours.flags & LEASE_DIRTY : pool_is_in_flight(e->pool, b->addr);
 	r = binding_accept(&e->view, &ours, &t->u, unacked, e->now.wall, &then);
 	if (r == FO_REJECT_IN_USE || r == FO_REJECT_OUTDATED || r == FO_REJECT_LESS_CRITICAL)

@@ -115,6 +115,7 @@ static bool to_binding(struct fo_endpoint *e, const struct lease *l, struct clie
 		.ip_flags = l->flags & (LEASE_RESERVED | LEASE_BOOTP),
 		.serial = l->serial,
 		.has_serial = true,
+		.run = pool_run_length(e->pool, l),
 	};
 	return add_client(e, l, room, ret);
 }
@@ -140,12 +141,32 @@ static const struct lease *next_dirty(struct fo_endpoint *e, uint64_t limit)
 {
 	const struct lease *l;
 
-	while ((l = pool_dirty_first(e->pool, e->conf->relation, limit)) && must_note(l))
-		note(e, l); /* it comes again when that is durable */
+	while ((l = pool_dirty_first(e->pool, e->conf->relation, limit))) {
+		if (!e->runs && pool_run_length(e->pool, l))
+			fo_run_expand(e, l);
+		else if (must_note(l))
+			note(e, l); /* it comes again when that is durable */
+		else
+			break;
+	}
 	return l;
 }
 
 /* UPDREQALL also sends what the partner once acknowledged. Dirty rows come by their queue. */
+static const struct lease *next_run_walked(struct fo_endpoint *e)
+{
+	const struct lease *l;
+
+	while (e->dump.runs <= UINT32_MAX && (l = fo_next_run(e, e->dump.runs))) {
+		e->dump.runs = l->addr;
+		if (!(l->flags & LEASE_DIRTY) && !pool_run_is_in_flight(e->pool, l->addr))
+			return l;
+		e->dump.runs = fo_run_behind(e, l);
+	}
+	e->dump.runs = UINT64_MAX;
+	return NULL;
+}
+
 static const struct lease *next_walked(struct fo_endpoint *e)
 {
 	const struct lease *l;
@@ -171,6 +192,8 @@ static const struct lease *next_binding(struct fo_endpoint *e, bool *ret_dump)
 	const struct lease *l = e->dump.active ? next_dirty(e, limit) : NULL;
 
 	*ret_dump = true;
+	if (!l && e->dump.active && e->dump.all && e->runs)
+		l = next_run_walked(e);
 	if (!l && e->dump.active && e->dump.all)
 		l = next_walked(e);
 	if (l)
@@ -193,13 +216,17 @@ static void depart(struct fo_endpoint *e, struct fo_flight *f, const struct leas
 		   const struct fo_binding *b, bool dump)
 {
 	f->b[f->n++] = (struct fo_sent){ .addr = l->addr,
+					 .run = b->run,
 					 .serial = l->serial,
 					 .pet = b->pet,
 					 .state = b->status,
 					 .open = true };
 	f->open++;
 	f->dump |= dump;
-	pool_in_flight(e->pool, l->addr, true);
+	if (b->run)
+		pool_run_in_flight(e->pool, l->addr, true);
+	else
+		pool_in_flight(e->pool, l->addr, true);
 }
 
 static void unsendable(struct fo_endpoint *e, const struct lease *l)
@@ -209,6 +236,15 @@ static void unsendable(struct fo_endpoint *e, const struct lease *l)
 		fo_skip_rejected(e, l->addr, FO_REJECT_UNKNOWN_REASON);
 	else
 		e->dump.cursor++;
+}
+
+/* A run and its first address's own record go in two messages: an acknowledgement names neither. */
+static bool is_named(const struct fo_flight *f, uint32_t addr)
+{
+	for (unsigned i = 0; i < f->n; i++)
+		if (f->b[i].addr == addr)
+			return true;
+	return false;
 }
 
 /* Fill one message; several bindings only for our own kind (failover-wire §5.3). */
@@ -225,7 +261,7 @@ static void fill(struct fo_endpoint *e, struct fo_flight *f, struct fo_writer *w
 			unsendable(e, l);
 			continue;
 		}
-		if (!fo_write_binding(w, &b, e->own_kind))
+		if (is_named(f, l->addr) || !fo_write_binding(w, &b, e->own_kind))
 			return; /* full */
 		depart(e, f, l, &b, dump);
 	}
@@ -314,6 +350,8 @@ void fo_updates_asked(struct fo_endpoint *e, bool all, uint32_t xid)
 	}
 	fo_updates_retry(e);
 	note_all(e);
+	if (!e->runs && e->rec.end.owes_all)
+		fo_run_expand_all(e);
 	*d = (struct fo_dump){
 		.active = true, .all = e->rec.end.owes_all, .xid = xid, .batch = e->batch
 	};

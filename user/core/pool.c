@@ -212,6 +212,13 @@ const struct scope *pool_scope(const struct pool *p, uint32_t addr)
 	return i < p->t->n_ranges ? &p->t->scopes[p->t->ranges[i].scope] : NULL;
 }
 
+bool pool_has_record(const struct pool *p, uint32_t addr)
+{
+	uint32_t id = pool_row_of(p, addr);
+
+	return id && bit_get(p->records, id);
+}
+
 bool pool_is_reserved(const struct pool *p, uint32_t addr)
 {
 	uint32_t id = pool_row_of(p, addr);

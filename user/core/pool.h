@@ -32,6 +32,7 @@ struct pool *pool_init(void *mem, size_t size, const struct scope_table *t, uint
  */
 const struct lease *pool_get(const struct pool *p, uint32_t addr);
 const struct scope *pool_scope(const struct pool *p, uint32_t addr); /* NULL likewise */
+bool pool_has_record(const struct pool *p, uint32_t addr);
 
 /**
  * pool_apply - bring memory in line with a record that has been put into the store

@@ -116,6 +116,7 @@ struct world {
 	int64_t us;
 	struct node n[2]; /* 0 primary, 1 secondary */
 	bool linked, partition;
+	bool no_runs; /* both are told that the other is of the first version */
 	bool by_hand; /* one node only: what it sends to the other is kept for the test */
 	unsigned epoch;
 	int64_t connect_at;
@@ -270,7 +271,7 @@ static bool was_written(const struct node *n, uint32_t a, uint32_t serial)
 
 static void check_run(struct node *n, const struct fo_binding *b)
 {
-	assert_true(b->has_serial);
+	assert_true(b->has_serial && !n->w->no_runs);
 	assert_true(b->status == LEASE_FREE || b->status == LEASE_BACKUP);
 	for (uint32_t a = b->addr - FIRST; a < b->addr - FIRST + b->run; a++)
 		if (!n->disk.has_run[a] || !among(n->disk.recent_run[a], (uint32_t)b->serial))
@@ -372,7 +373,9 @@ static void check_done(struct node *n)
 	if (n->w->by_hand || n->asked_rejects != n->ep->count.updates_rejected_by_partner)
 		return;
 	for (unsigned a = 0; a < MAX_ADDR; a++)
-		if (n->asked[a] && on_disk(n, a)->serial >= n->asked[a] && /* else theirs won */
+		if (n->asked[a] &&
+		    (n->disk.has[a] || !n->w->n[!n->i].disk.has[a]) && /* a record wins */
+		    on_disk(n, a)->serial >= n->asked[a] &&	       /* else theirs won */
 		    on_disk(&n->w->n[!n->i], a)->serial < n->asked[a])
 			fail_msg("UPDDONE before %08x has arrived: serial %u, the partner has %u",
 				 FIRST + a, n->asked[a], on_disk(&n->w->n[!n->i], a)->serial);
@@ -393,7 +396,17 @@ static void on_air(struct node *n, const uint8_t *msg, size_t len)
 	to->wire_end = &a->next;
 }
 
-static void leave(struct node *n, const uint8_t *msg, size_t len)
+/* What a server of the first version says instead: the features in an unknown sub-option. */
+static void hide_features(uint8_t *msg, size_t len)
+{
+	static const uint8_t from[] = { 0, FO_VENDOR_FEATURES, 0, 4 };
+
+	for (size_t i = FO_HDR_LEN; i + sizeof(from) <= len; i++)
+		if (!memcmp(msg + i, from, sizeof(from)))
+			msg[i] = 0x7f;
+}
+
+static void leave(struct node *n, uint8_t *msg, size_t len)
 {
 	static struct fo_msg m;
 
@@ -408,6 +421,8 @@ static void leave(struct node *n, const uint8_t *msg, size_t len)
 		check_connectack(n, &m);
 	else if (m.type == FO_UPDDONE)
 		check_done(n);
+	if (n->w->no_runs && (m.type == FO_CONNECT || m.type == FO_CONNECTACK))
+		hide_features(msg, len);
 	on_air(n, msg, len);
 }
 

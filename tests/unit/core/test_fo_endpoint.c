@@ -43,12 +43,107 @@ static void test_first_start(void **state)
 		assert_int_equal(count_state(S, i, LEASE_BACKUP), range_size[i] / 2);
 	}
 	assert_same(w, 0);
-	assert_true(P->multi > 10); /* several bindings per message */
-	assert_int_equal(P->max_in_flight, 10);
+	assert_true(P->runs_left >= 3 && P->updates_left <= 6); /* by range, not by address */
+	for (unsigned a = 0; a < MAX_ADDR; a++)
+		assert_false(P->disk.has[a] || S->disk.has[a]);
 	assert_true(S->ep->count.sent[FO_POOLREQ] >= 1);
 	assert_int_equal(P->ep->count.sent[FO_POOLRESP], S->ep->count.sent[FO_POOLREQ]);
 	assert_true(fo_any(P->disk.rec.incarnation, 16));
 	assert_true(fo_any(S->disk.rec.incarnation, 16));
+	world_done(w);
+}
+
+/* A partner of the first version knows no runs: one address at a time, as it understands. */
+static void test_first_start_without_runs(void **state)
+{
+	struct world *w = new_world(3);
+
+	(void)state;
+	w->no_runs = true;
+	start_both(w);
+	assert_true(settle(w, FO_NORMAL, FO_NORMAL, 10));
+	for (unsigned i = 0; i < 3; i++) {
+		assert_int_equal(count_state(P, i, LEASE_BACKUP), range_size[i] / 2);
+		assert_int_equal(count_state(S, i, LEASE_BACKUP), range_size[i] / 2);
+	}
+	assert_same(w, 0);
+	assert_int_equal(P->runs_written + P->runs_left, 0);
+	assert_true(P->multi > 10); /* several bindings per message */
+	assert_int_equal(P->max_in_flight, 10);
+	world_done(w);
+}
+
+/* A secondary that lost its disk and has become one of the first version: it hears of each address
+ * of its share, and may use none before. */
+static void test_runs_for_former_partner(void **state)
+{
+	struct world *w = normal_pair();
+	unsigned share = count_state(P, 0, LEASE_BACKUP);
+
+	(void)state;
+	assert_true(P->runs_left > 0);
+	for (unsigned c = 1; c < 20; c++)
+		(void)(request(P, c, false) + request(S, c, false));
+	run(w, 1);
+	crash(S, true);
+	lose_disk(S);
+	S->runs_written = 0;
+	w->no_runs = true;
+	boot(S);
+	assert_true(settle(w, FO_NORMAL, FO_NORMAL, 60));
+	assert_same(w, 0);
+	assert_int_equal(S->runs_written, 0);
+	assert_true(count_state(S, 0, LEASE_BACKUP) + 20 >= share);
+	world_done(w);
+}
+
+/* The same secondary, of this version: runs and addresses with history are all it is told. */
+static void test_runs_for_lost_disk(void **state)
+{
+	struct world *w = new_world(3);
+
+	(void)state;
+	start_both(w);
+	assert_true(settle(w, FO_NORMAL, FO_NORMAL, 10));
+	for (unsigned c = 1; c < 20; c++)
+		(void)(request(P, c, false) + request(S, c, false));
+	run(w, 1);
+	P->updates_left = 0;
+	crash(S, true);
+	lose_disk(S);
+	boot(S);
+	assert_true(settle(w, FO_NORMAL, FO_NORMAL, 60));
+	assert_same(w, 0);
+	assert_true(P->updates_left < 20);
+	assert_int_equal(count_state(S, 2, LEASE_BACKUP), range_size[2] / 2);
+	world_done(w);
+}
+
+/* The primary wants a run back of which the secondary has just leased an address: the secondary
+ * refuses, its client keeps the address, and what nobody used is moved later. */
+static void test_run_wanted_back(void **state)
+{
+	struct world *w = normal_pair();
+	unsigned before = count_state(P, 0, LEASE_BACKUP), c;
+
+	(void)state;
+	assert_true(before >= 24);
+	P->conf.share_secondary = 10;
+	S->conf.share_secondary = 10;
+	P->ep->balance_at = (mono_t){ w->us }; /* it decides, and now */
+	TURN(P, now);
+	fo_balance(P->ep);
+	turn_end(P);
+	assert_true(P->ep->count.addresses_taken >= 16);
+	for (c = 1; c < N_CLIENTS; c++) /* before it hears of that: all that it has left */
+		(void)request(S, c, true);
+	assert_true(settle(w, FO_NORMAL, FO_NORMAL, 10));
+	assert_int_equal(S->runs_refused, 1);
+	assert_same(w, 0);
+	run(w, 130);
+	assert_true(settle(w, FO_NORMAL, FO_NORMAL, 10));
+	assert_same(w, 0);
+	assert_true(count_state(P, 0, LEASE_BACKUP) <= 10); /* 10 % of 41, and the misbalance */
 	world_done(w);
 }
 
@@ -57,6 +152,7 @@ static void test_smaller_window(void **state)
 	struct world *w = new_world(3);
 
 	(void)state;
+	w->no_runs = true;
 	S->conf.max_unacked = 2;
 	start_both(w);
 	assert_true(settle(w, FO_NORMAL, FO_NORMAL, 10));
@@ -865,6 +961,10 @@ static void test_contact_does_not_wait(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_first_start_without_runs),
+		cmocka_unit_test(test_runs_for_former_partner),
+		cmocka_unit_test(test_runs_for_lost_disk),
+		cmocka_unit_test(test_run_wanted_back),
 		cmocka_unit_test(test_first_start),
 		cmocka_unit_test(test_smaller_window),
 		cmocka_unit_test(test_leases_replicate),

@@ -75,6 +75,7 @@ static void fault(struct world *w)
 			if (!w->n[i].up && rnd(w) % 2) {
 				if (!w->n[!i].up || down_declared(w))
 					w->partition = false;
+				w->n[i].conf.share_secondary = 10 + (uint32_t)(rnd(w) % 9) * 10;
 				boot(&w->n[i]);
 			}
 		break;
@@ -91,6 +92,8 @@ static void pass_time(struct world *w)
 	run_until(w, w->us + us[rnd(w) % 8] + (int64_t)(rnd(w) % 1000));
 }
 
+static unsigned runs_told, runs_refused;
+
 static void one_seed(uint64_t seed)
 {
 	struct world *w = malloc(sizeof(*w));
@@ -99,6 +102,7 @@ static void one_seed(uint64_t seed)
 	world_init(w, 1);
 	w->rnd = seed * 0x9e3779b97f4a7c15ULL | 1;
 	w->lease_time = 120;
+	w->no_runs = !(seed % 5); /* a partner of the first version */
 	w->n[0].conf.after_outage_hold = w->n[1].conf.after_outage_hold = true;
 	start_both(w);
 	assert_true(settle(w, FO_NORMAL, FO_NORMAL, 10));
@@ -118,6 +122,10 @@ static void one_seed(uint64_t seed)
 			 fo_state_name(state_of(&w->n[0])), dirty(&w->n[0]),
 			 fo_state_name(state_of(&w->n[1])), dirty(&w->n[1]));
 	assert_same(w, 0);
+	for (unsigned i = 0; i < 2; i++) {
+		runs_told += w->n[i].runs_left;
+		runs_refused += w->n[i].runs_refused;
+	}
 	world_done(w);
 }
 
@@ -135,7 +143,9 @@ static void test_random(void **state)
 		fflush(stdout);
 		one_seed(seed);
 	}
-	printf("%llu seeds\n", (unsigned long long)n);
+	printf("%llu seeds, %u runs told, %u refused\n", (unsigned long long)n, runs_told,
+	       runs_refused);
+	assert_true(n < 100 || (runs_told > n / 2 && runs_refused));
 }
 
 int main(void)
