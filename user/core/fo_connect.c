@@ -178,9 +178,9 @@ static void link_complete(struct fo_endpoint *e, const struct fo_connect *c)
 	fo_event(e, "link-up", e->own_kind ? "Twinlease" : "another make", 0, c->max_unacked,
 		 c->receive_timer);
 	fo_skew_tell(e);
-	if (e->conf->primary || e->own_kind)
+	if (e->own_kind)
 		fo_link_tell(e);
-	else /* an ISC primary must speak first (failover-behaviour §3.7, 6) */
+	else /* what it may see depends on what it is in (failover-behaviour §3.7, 3 and 6) */
 		e->tell_at = mono_add_us(e->now.mono, FO_TELL_LATER_US);
 }
 

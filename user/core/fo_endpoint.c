@@ -135,6 +135,7 @@ struct fo_in fo_input(const struct fo_endpoint *e, enum fo_event ev)
 		.ev = ev,
 		.linked = e->link == LINK_UP && e->heard,
 		.new_pair = e->new_pair,
+		.isc = e->isc,
 		.mclt = wait_mclt(e),
 		.boot = e->boot,
 		.heard_since_start = e->heard_since_start,

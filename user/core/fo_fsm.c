@@ -37,10 +37,13 @@ static uint32_t wait_until(const struct fo_end *end, const struct fo_in *in)
 }
 
 /* The partner is asked for all it has when our own records cannot be relied on. */
-uint32_t fsm_ask(const struct fo_end *end)
+uint32_t fsm_ask(const struct fo_end *end, const struct fo_in *in)
 {
 	if (end->lost_storage)
 		return FO_DO_SEND_UPDREQALL | FO_DO_CLEAR_ACKED;
+	/* An ISC knows per lease, not per partner, what was acknowledged: in doubt all of it. */
+	if (in->isc && end->state == FO_RECOVER)
+		return FO_DO_SEND_UPDREQALL;
 	return end->ever_normal ? FO_DO_SEND_UPDREQ : FO_DO_SEND_UPDREQALL;
 }
 
@@ -63,9 +66,9 @@ static uint32_t entry(const struct fo_end *end, const struct fo_in *in)
 	case FO_PARTNER_DOWN:
 		return FO_DO_RECLAIM;
 	case FO_POTENTIAL_CONFLICT:
-		return fsm_linked(in) && asks_in_conflict(end) ? fsm_ask(end) : 0;
+		return fsm_linked(in) && asks_in_conflict(end) ? fsm_ask(end, in) : 0;
 	case FO_RECOVER:
-		return fsm_linked(in) ? fsm_ask(end) : 0;
+		return fsm_linked(in) ? fsm_ask(end, in) : 0;
 	case FO_RECOVER_WAIT:
 		return FO_DO_RECOVER_TIMER;
 	case FO_STARTUP:
@@ -264,6 +267,7 @@ static struct fo_step peer_state(const struct fo_end *cur, const struct fo_in *i
 	e.peer = in->peer_state;
 	e.peer_stos = in->peer_stos;
 	s = e.state == FO_STARTUP ? in_startup(&e, in) : fsm_sees(&e, in);
+	s = fsm_spare_isc(&e, in, s);
 	if (e.peer != cur->peer || e.peer_stos != cur->peer_stos)
 		s.todo |= FO_DO_PERSIST;
 	return s;

@@ -87,6 +87,8 @@ struct fo_in {
 	bool peer_startup;  /* the STARTUP flag was set */
 	uint32_t peer_stos; /* corrected to our clock */
 	bool linked;	    /* a complete link exists */
+	bool isc;	    /* the partner is an ISC dhcpd, or of another make */
+	bool first;	    /* FO_EV_PEER_STATE: its first STATE on this link */
 	bool new_pair;	    /* neither side has an incarnation, or ours is missing and the
 			       partner, an ISC, is in RECOVER as well: RECOVER-WAIT is 0 */
 	uint32_t mclt;

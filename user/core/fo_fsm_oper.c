@@ -25,6 +25,9 @@ struct fo_step fsm_op_halt(const struct fo_end *cur, const struct fo_in *in)
 {
 	if (cur->state == FO_SHUTDOWN)
 		return fsm_refuse(cur, "it is shut down already");
+	if (in->isc && in->linked && cur->peer == FO_CONFLICT_DONE) /* its process would end */
+		return fsm_refuse(cur, "the partner, an ISC dhcpd, waits for us to resolve a "
+				       "conflict: in a moment");
 	if (in->ev == FO_EV_OP_SHUTDOWN)
 		return halt(cur, in, FO_SHUTDOWN, "shut down by the operator");
 	if (cur->state == FO_PAUSED)

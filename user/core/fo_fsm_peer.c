@@ -112,10 +112,10 @@ static struct fo_step conflict_sees(const struct fo_end *e, const struct fo_in *
 	case FO_CONFLICT_DONE:
 		if (e->primary)
 			return fsm_stay(e, FO_DO_CLOSE, "the partner plays the primary too");
-		return fsm_stay(e, fsm_ask(e), "the primary has resolved its part");
+		return fsm_stay(e, fsm_ask(e, in), "the primary has resolved its part");
 	case FO_RECOVER_WAIT:
 	case FO_RECOVER_DONE: /* would wait for ever: it must join in */
-		return fsm_stay(e, FO_DO_TELL_PEER | (e->primary ? 0 : fsm_ask(e)),
+		return fsm_stay(e, FO_DO_TELL_PEER | (e->primary ? 0 : fsm_ask(e, in)),
 				"the partner recovers, but there is a conflict");
 	case FO_STATE_NONE:
 	case FO_STARTUP:
@@ -126,6 +126,10 @@ static struct fo_step conflict_sees(const struct fo_end *e, const struct fo_in *
 
 static struct fo_step conflict_done_sees(const struct fo_end *e, const struct fo_in *in)
 {
+	/* An ISC secondary asks for its part only when it sees POTENTIAL-CONFLICT become
+	 * CONFLICT-DONE on this link. */
+	if (in->isc && in->first && in->peer_state != FO_NORMAL)
+		return fsm_go(e, in, FO_POTENTIAL_CONFLICT, "the conflict is resolved once more");
 	switch ((enum fo_state)in->peer_state) {
 	case FO_NORMAL:
 		return fsm_go(e, in, FO_NORMAL, "the conflict is resolved on both sides");
@@ -165,7 +169,7 @@ static struct fo_step recover_sees(const struct fo_end *e, const struct fo_in *i
 	case FO_RECOVER_DONE:
 	case FO_PAUSED:
 	case FO_SHUTDOWN:
-		return fsm_stay(e, in->asked ? 0 : fsm_ask(e),
+		return fsm_stay(e, in->asked ? 0 : fsm_ask(e, in),
 				"we ask the partner for what we missed");
 	case FO_STATE_NONE:
 	case FO_STARTUP:

@@ -10,7 +10,7 @@ struct fo_step fsm_refuse(const struct fo_end *cur, const char *why);
 bool fsm_linked(const struct fo_in *in);
 
 /* Which update request is right: enum fo_do. */
-uint32_t fsm_ask(const struct fo_end *end);
+uint32_t fsm_ask(const struct fo_end *end, const struct fo_in *in);
 
 /**
  * fsm_go - the only function that moves state
@@ -30,6 +30,9 @@ struct fo_step fsm_sees(const struct fo_end *e, const struct fo_in *in);
 struct fo_step fsm_start(const struct fo_end *cur, const struct fo_in *in);
 struct fo_step fsm_leave_linked(const struct fo_end *cur, const struct fo_in *in);
 struct fo_step fsm_leave_alone(const struct fo_end *cur, const struct fo_in *in, const char *why);
+
+/* fo_fsm_isc.c: what an ISC dhcpd does not survive is not shown to it. */
+struct fo_step fsm_spare_isc(const struct fo_end *e, const struct fo_in *in, struct fo_step s);
 
 /* fo_fsm_oper.c */
 struct fo_step fsm_op_halt(const struct fo_end *cur, const struct fo_in *in);

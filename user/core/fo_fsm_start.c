@@ -30,6 +30,12 @@ static uint8_t successor(uint8_t state)
 	return FO_RECOVER;
 }
 
+/* CONFLICT-DONE is a state of primaries: a record may be from before the roles were exchanged. */
+static uint8_t of_role(bool primary, uint8_t state)
+{
+	return !primary && state == FO_CONFLICT_DONE ? FO_RESOLUTION_INT : state;
+}
+
 static uint8_t return_state(const struct fo_end *cur)
 {
 	bool within =
@@ -37,7 +43,7 @@ static uint8_t return_state(const struct fo_end *cur)
 
 	if (cur->lost_storage)
 		return FO_RECOVER;
-	return successor(within ? cur->saved : cur->state);
+	return of_role(cur->primary, successor(within ? cur->saved : cur->state));
 }
 
 struct fo_step fsm_start(const struct fo_end *cur, const struct fo_in *in)

@@ -164,9 +164,22 @@ void fo_endpoint_clock_moved(struct fo_endpoint *e, int64_t by_sec, const struct
 
 /* --- messages --------------------------------------------------------------------------------- */
 
+/* The first word to an ISC after a reconnect is COMMUNICATIONS-INTERRUPTED, also where NORMAL comes
+ * of its own (failover-behaviour §3.7, 1); in other pairs only the outcome may be shown. */
+static bool says_interrupted_first(const struct fo_endpoint *e, uint8_t peer_state)
+{
+	const struct fo_end *end = &e->rec.end;
+	uint8_t shown = end->state == FO_STARTUP ? end->saved : end->state;
+
+	return e->isc && shown == FO_COMM_INT &&
+	       (peer_state == FO_NORMAL || peer_state == FO_COMM_INT ||
+		peer_state == FO_RECOVER_DONE);
+}
+
 static void on_state(struct fo_endpoint *e, const struct fo_msg *m)
 {
 	struct fo_state_msg s;
+	bool first = !e->heard, listening = e->tell_at.us != MONO_NEVER.us;
 	struct fo_in in;
 
 	if (!fo_msg_read_state(m, &s) || !fo_state_valid(s.state)) {
@@ -175,17 +188,22 @@ static void on_state(struct fo_endpoint *e, const struct fo_msg *m)
 	}
 	fo_remember_start(e, s.state);
 	e->heard = e->heard_since_start = true;
-	if (!e->own_kind)
-		e->new_pair = !fo_any(e->rec.incarnation, 16) && s.state == FO_RECOVER;
+	if (first && listening && says_interrupted_first(e, s.state))
+		fo_link_tell(e);
+	if (!e->own_kind) /* it may have recovered before we have */
+		e->new_pair |= !fo_any(e->rec.incarnation, 16) && s.state == FO_RECOVER;
 	if (e->hold) {
 		e->hold = false;
 		fo_refresh_view(e);
 	}
 	in = fo_input(e, FO_EV_PEER_STATE);
+	in.first = first;
 	in.peer_state = s.state;
 	in.peer_startup = s.startup;
 	in.peer_stos = fo_translate(e, s.stos);
 	(void)fo_step(e, &in);
+	if (e->link == LINK_UP && e->tell_at.us != MONO_NEVER.us)
+		fo_link_tell(e);
 }
 
 static void on_poolresp(struct fo_endpoint *e, const struct fo_msg *m)

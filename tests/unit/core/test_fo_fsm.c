@@ -425,9 +425,10 @@ static void startup_meets(void **state)
 	for (unsigned o = 0; o < LEN(states); o++)
 		for (unsigned p = 0; p < LEN(states); p++)
 			for (unsigned k = 0; k < 4; k++) {
-				uint8_t saved = states[o] == N	  ? CI
-						: states[o] == PC ? RI
-								  : states[o];
+				uint8_t saved = states[o] == N		      ? CI
+						: states[o] == PC	      ? RI
+						: states[o] == CD && !(k & 1) ? RI
+									      : states[o];
 				struct fo_end cur = end_in(ST, k & 1), ref = end_in(saved, k & 1);
 				struct fo_in in = peer_in(states[p], k & 2);
 				struct fo_step s, row;
