@@ -11,12 +11,22 @@
 
 /* --- what both remember of each other (decision A7) ------------------------------------------- */
 
+/* Does our record hold nothing but a start from nothing? It may be paused, or have been forced into
+ * PARTNER-DOWN. A conflict asks for everything in any case; later states of RECOVER have. */
+static bool blank(const struct fo_end *end)
+{
+	bool rests =
+		end->state == FO_STARTUP || end->state == FO_PAUSED || end->state == FO_SHUTDOWN;
+	uint8_t at = rests ? end->saved : end->state;
+
+	return at == FO_RECOVER || at == FO_PARTNER_DOWN;
+}
+
 static void compare_memory(struct fo_endpoint *e, const struct fo_connect *c)
 {
 	bool ours = fo_any(e->rec.incarnation, 16), theirs = fo_any(c->incarnation, 16);
 	bool told = c->start_count & FO_START_COUNT_LOST;
 	struct fo_end *end = &e->rec.end;
-	uint8_t at = end->state == FO_STARTUP ? end->saved : end->state;
 
 	e->own_kind = c->own_kind;
 	e->runs = c->own_kind && c->features & FO_FEATURE_RUNS;
@@ -25,7 +35,7 @@ static void compare_memory(struct fo_endpoint *e, const struct fo_connect *c)
 	e->tell_lost = c->own_kind && e->peer_count < e->rec.peer_start_count;
 	if (c->own_kind && c->max_skew && c->max_skew < e->skew_limit)
 		e->skew_limit = c->max_skew;
-	if (!c->own_kind || end->lost_storage || !(told || (!ours && theirs && at == FO_RECOVER)))
+	if (!c->own_kind || end->lost_storage || !(told || (!ours && theirs && blank(end))))
 		return;
 	end->lost_storage = true;
 	fo_persist(e);

@@ -575,6 +575,40 @@ static void lost_store(unsigned who)
 	world_done(w);
 }
 
+/* The partner has started once as well, so that the start counters tell nothing: a blank record
+ * beside an old pair's does, whatever the operator did before they met. */
+static void lost_and_operated(unsigned who, enum fo_event ev)
+{
+	struct world *w = normal_pair();
+	struct node *n = &w->n[who];
+
+	for (unsigned c = 1; c < 9; c++) { /* the second time it is a long lease */
+		assert_true(request(c % 2 ? P : S, 1 + c % 4, true));
+		run(w, 1);
+	}
+	crash(n, true);
+	lose_disk(n);
+	boot(n);
+	assert_null(operate(n, ev, 0));
+	run(w, 3);
+	if (state_of(n) == FO_PAUSED)
+		assert_null(operate(n, FO_EV_OP_RESUME, 0));
+	assert_true(settle(w, FO_NORMAL, FO_NORMAL, 60));
+	assert_true(n->ep->count.sent[FO_UPDREQALL] > 0);
+	assert_same(w, 0);
+	assert_int_equal(count_state(n, 0, LEASE_ACTIVE), 4);
+	world_done(w);
+}
+
+static void test_lost_store_and_operator(void **state)
+{
+	(void)state;
+	for (unsigned who = 0; who < 2; who++) {
+		lost_and_operated(who, FO_EV_OP_PAUSE);
+		lost_and_operated(who, FO_EV_OP_FORCE_PARTNER_DOWN);
+	}
+}
+
 static void test_lost_store(void **state)
 {
 	(void)state;
@@ -943,6 +977,24 @@ static void test_pause_and_shutdown(void **state)
 	world_done(w);
 }
 
+/* Decision A11: in POTENTIAL-CONFLICT, and the partner does nothing about it. It is the primary's
+ * turn, so that nothing was asked for either. */
+static void test_conflict_without_progress(void **state)
+{
+	struct world *w = normal_pair();
+
+	(void)state;
+	run(w, 10);
+	S->ep->rec.end.state = FO_POTENTIAL_CONFLICT;
+	S->ep->progress = (mono_t){ w->us };
+	run(w, 299);
+	assert_int_equal(S->ep->count.links_lost, 0);
+	run(w, 2);
+	assert_int_equal(S->ep->count.links_lost, 1);
+	assert_true(settle(w, FO_NORMAL, FO_NORMAL, 10));
+	world_done(w);
+}
+
 static void test_contact_does_not_wait(void **state)
 {
 	struct world *w = normal_pair();
@@ -983,6 +1035,7 @@ int main(void)
 		cmocka_unit_test(test_partner_down_uses_everything),
 		cmocka_unit_test(test_return_within_mclt_waits),
 		cmocka_unit_test(test_lost_store),
+		cmocka_unit_test(test_lost_store_and_operator),
 		cmocka_unit_test(test_restored_store),
 		cmocka_unit_test(test_stale_record),
 		cmocka_unit_test(test_both_in_partner_down),
@@ -998,6 +1051,7 @@ int main(void)
 		cmocka_unit_test(test_wrong_name),
 		cmocka_unit_test(test_auto_partner_down),
 		cmocka_unit_test(test_pause_and_shutdown),
+		cmocka_unit_test(test_conflict_without_progress),
 		cmocka_unit_test(test_contact_does_not_wait),
 	};
 
