@@ -425,7 +425,7 @@ static mono_t next_of_link(const struct fo_endpoint *e)
 		t = mono_min(t, mono_add_us(e->acked, FO_STUCK_US));
 	else if (e->dump.active && e->dump.all && e->dump.cursor <= UINT32_MAX)
 		t = e->now.mono; /* the walk goes on */
-	if (e->asked_xid)
+	if (fo_awaits_partner(e))
 		t = mono_min(t, mono_add_us(e->progress, FO_STUCK_US));
 	return mono_min(t, e->ack_at);
 }

@@ -170,6 +170,7 @@ bool fo_closing_first(const struct fo_endpoint *e);	     /* does this state need
 void fo_link_close(struct fo_endpoint *e, enum fo_close_reason why);
 void fo_link_tell(struct fo_endpoint *e); /* STATE */
 void fo_link_tick(struct fo_endpoint *e);
+bool fo_awaits_partner(const struct fo_endpoint *e);
 uint32_t fo_contact_sec(const struct fo_endpoint *e); /* our receive timer */
 uint32_t fo_next_xid(struct fo_endpoint *e);
 void fo_begin(struct fo_endpoint *e, struct fo_writer *w, uint8_t *buf, uint8_t type, uint32_t xid);

@@ -236,6 +236,7 @@ static void dispatch(struct fo_endpoint *e, const struct fo_msg *m)
 		fo_receive_updates(e, m);
 		break;
 	case FO_BNDACK:
+		e->progress = e->now.mono;
 		fo_updates_acked(e, m);
 		break;
 	case FO_UPDREQ:
@@ -346,6 +347,16 @@ void fo_endpoint_link_down(struct fo_endpoint *e, const struct now *now, enum fo
 
 /* --- time ------------------------------------------------------------------------------------- */
 
+/* POTENTIAL-CONFLICT and RECOVER end by what the partner does, whether we have asked it or it is to
+ * ask us first. */
+bool fo_awaits_partner(const struct fo_endpoint *e)
+{
+	uint8_t state = e->rec.end.state;
+
+	return e->asked_xid ||
+	       (e->heard && (state == FO_POTENTIAL_CONFLICT || state == FO_RECOVER));
+}
+
 /* We wait for UPDDONE, or for acknowledgements, and nothing moves (decision A11). */
 static bool stuck(const struct fo_endpoint *e)
 {
@@ -353,7 +364,7 @@ static bool stuck(const struct fo_endpoint *e)
 
 	if (e->n_flights && now - e->acked.us >= FO_STUCK_US)
 		return true;
-	return e->asked_xid && now - e->progress.us >= FO_STUCK_US;
+	return fo_awaits_partner(e) && now - e->progress.us >= FO_STUCK_US;
 }
 
 static void contact(struct fo_endpoint *e)
