@@ -69,6 +69,14 @@ static bool partner_objects(const struct fo_end *cur, const struct fo_in *in)
 	return true;
 }
 
+/* Dead since a time at which we had heard it? These states begin with the loss of the partner (or
+ * with its word that it promises nothing). The wait for its promises would be too short. */
+static bool heard_after(const struct fo_end *cur, const struct fo_in *in)
+{
+	return in->since && in->since < cur->stos &&
+	       (cur->state == FO_COMM_INT || cur->state == FO_RESOLUTION_INT);
+}
+
 struct fo_step fsm_op_partner_down(const struct fo_end *cur, const struct fo_in *in)
 {
 	bool force = in->ev == FO_EV_OP_FORCE_PARTNER_DOWN;
@@ -80,6 +88,9 @@ struct fo_step fsm_op_partner_down(const struct fo_end *cur, const struct fo_in 
 	case FO_CONFLICT_DONE:
 		if (partner_objects(cur, in))
 			return fsm_refuse(cur, "the partner is connected: it is not down");
+		if (heard_after(cur, in))
+			return fsm_refuse(cur, "the partner was heard after that time: it was not "
+					       "dead then");
 		if (in->hold && !force)
 			return fsm_refuse(cur,
 					  "we were away for long, the partner may have taken over: "

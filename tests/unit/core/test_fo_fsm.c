@@ -776,6 +776,26 @@ static void partner_down_since(void **state)
 	}
 }
 
+/* Dead before we lost sight of it: no. Its promises would be taken for over too soon. */
+static void partner_down_since_contact(void **state)
+{
+	static const uint8_t own[] = { CI, RI };
+
+	(void)state;
+	for (size_t i = 0; i < LEN(own); i++)
+		for (unsigned force = 0; force < 2; force++) {
+			struct fo_end cur = end_in(own[i], true);
+			struct fo_in in =
+				event(force ? FO_EV_OP_FORCE_PARTNER_DOWN : FO_EV_OP_PARTNER_DOWN);
+
+			in.since = STOS - 1;
+			assert_int_equal(fo_fsm_step(&cur, &in).todo, FO_DO_REFUSED);
+			in.since = STOS;
+			assert_int_equal(fo_fsm_step(&cur, &in).next.state, PD);
+			assert_int_equal(fo_fsm_step(&cur, &in).next.stos, STOS);
+		}
+}
+
 static void op_halt(void **state)
 {
 	static const uint8_t all[] = { ST, N, CI, PD, PC, RI, CD, R, RW, RD, PA, SD };
@@ -1003,6 +1023,7 @@ int main(void)
 		cmocka_unit_test(marks),
 		cmocka_unit_test(op_partner_down),
 		cmocka_unit_test(partner_down_since),
+		cmocka_unit_test(partner_down_since_contact),
 		cmocka_unit_test(op_halt),
 		cmocka_unit_test(shutdown_then_recover),
 		cmocka_unit_test(op_resume),
