@@ -8,9 +8,10 @@
  *   explore [SECONDS]		of processor time in all, default $EXPLORE_SEC or 24
  *   explore ADDRESSES CLIENTS FALSE-DOWN SECONDS [STEP...]   one walk; with steps: tell that story
  *
- * The walk is breadth first around each pair of states of the two: a story that first comes to a
- * pair is a new beginning. "Settle" is a step that stands for many, so that what lies far behind a
- * handshake is near; all that it passes over is walked as well.
+ * The walk is breadth first around each kind of situation (states of the two, link, who holds which
+ * address by either disk, who was promised it): a story that first comes to one is a new beginning.
+ * "Settle" is a step that stands for many, so that what lies far behind a handshake is near; all
+ * that it passes over is walked as well.
  *
  * Two states are taken for one when they differ only in: absolute time, transaction ids, sizes of
  * serial numbers (their differences count), times long past, counters, which of two equal free
@@ -65,7 +66,7 @@ static const char *const step_text[] = { "hears",
 					 "resume",
 					 "and S commit and hear all" };
 
-#define STEP(kind, c, i) ((unsigned)(kind) << 2 | (unsigned)((c)-1) << 1 | (unsigned)(i))
+#define STEP(kind, c, i) ((unsigned)(kind) << 3 | (unsigned)((c)-1) << 1 | (unsigned)(i))
 #define STEPS STEP(STEP_KINDS, 1, 0)
 
 static bool operate(unsigned i, enum fo_event ev)
@@ -164,8 +165,8 @@ static bool settle(void)
 /* Return: whether it can happen now. Most steps are one node's; the others are the primary's. */
 static bool make_step(unsigned step)
 {
-	enum step_kind kind = (enum step_kind)(step >> 2);
-	unsigned c = (step >> 1 & 1) + 1, i = step & 1;
+	enum step_kind kind = (enum step_kind)(step >> 3);
+	unsigned c = (step >> 1 & 3) + 1, i = step & 1;
 	struct node *n = &w.n[i];
 
 	violation[0] = 0;
@@ -426,12 +427,32 @@ static uint64_t digest(bool with_budget)
 		h = digest_view(digest_out(digest_wire(h, i), i), &n->view);
 	}
 	for (unsigned c = 1; c <= setup.n_clients; c++)
-		h = digest_at(seen_mix(h, w.addr[c]), w.until[c]);
+		h = digest_at(seen_mix(h, w.addr[c] << 2 | w.asked[c]), w.until[c]);
 	if (!with_budget)
 		return h;
 	for (unsigned a = 0; a < setup.n_addr; a++)
 		h = digest_at(seen_mix(h, w.promise[a].client), w.promise[a].until);
 	return seen_mix(h, (uint64_t)w.lost << 1 | w.down_declared);
+}
+
+/* What kind of situation it is: the states of both, the link, who holds which address by either
+ * disk, and who was promised it. */
+static uint64_t digest_kind(void)
+{
+	uint64_t h = 2463534242ULL;
+
+	for (unsigned i = 0; i < 2; i++) {
+		const struct node *n = &w.n[i];
+
+		h = seen_mix(h, (uint64_t)state_of(i) << 8 | (uint64_t)n->conn << 1 | n->up);
+		for (unsigned a = 0; a < setup.n_addr; a++)
+			h = seen_mix(h, (uint64_t)n->disk.client[a] << 16 |
+						(uint64_t)n->disk.l[a].state << 8 |
+						(n->disk.l[a].flags & LEASE_DIRTY));
+	}
+	for (unsigned a = 0; a < setup.n_addr; a++)
+		h = seen_mix(h, w.promise[a].client);
+	return seen_mix(h, w.lost);
 }
 
 /* --- snapshots -------------------------------------------------------------------------------- */
@@ -616,12 +637,12 @@ static const char *come_back(void)
 
 /* --- the walk --------------------------------------------------------------------------------- */
 
-static struct seen seen;
+static struct seen seen, kinds;
 static uint8_t least[256][256]; /* steps to a pair of states */
 
-/* States whose followers are not known yet, by level: steps since the story came to a pair of
- * states that was new. So the walk is broad around each pair of states, not only around the
- * first. Within a level, first in first out. */
+/* States whose followers are not known yet, by level: steps since the story came to a kind of
+ * situation that was new. So the walk is broad around each kind, not only around its beginning.
+ * Within a level, first in first out. */
 enum { LEVELS = 64 };
 
 struct waiting {
@@ -642,12 +663,12 @@ static const char *short_name(unsigned state)
 
 static void tell_step(unsigned n, unsigned step)
 {
-	enum step_kind kind = (enum step_kind)(step >> 2);
+	enum step_kind kind = (enum step_kind)(step >> 3);
 
 	printf("%3u. [%u] %6llds %c %s", n, step, (long long)w.sec, "PS"[step & 1],
 	       step_text[kind]);
 	if (kind == S_ASK || kind == S_RELEASE)
-		printf(" %u", (step >> 1 & 1) + 1);
+		printf(" %u", (step >> 1 & 3) + 1);
 	printf("\n");
 }
 
@@ -775,8 +796,10 @@ static int visit(struct waiting *q, uint32_t at)
 	uint32_t parent = seen.parent[at];
 	char was[sizeof(violation)];
 	const char *why;
+	bool fresh;
 
-	if (*d != 255 && parent != SEEN_NONE)
+	(void)seen_add(&kinds, digest_kind(), SEEN_NONE, 0, &fresh);
+	if (!fresh && parent != SEEN_NONE)
 		q->level[at] = (uint8_t)(q->level[parent] + (q->level[parent] < LEVELS - 1));
 	if (seen.depth[at] < *d)
 		*d = seen.depth[at];
@@ -852,10 +875,10 @@ static int walk(double limit)
 	       (at = dequeue(&q)) != SEEN_NONE)
 		r = walk_from(&q, at);
 	if (!r)
-		printf("%u addresses, %u client%s%s: %u states; from the first state of each pair "
-		       "every order of %u steps\n",
+		printf("%u addresses, %u client%s%s: %u states of %u kinds; from the first of each "
+		       "kind every order of %u steps\n",
 		       setup.n_addr, setup.n_clients, setup.n_clients > 1 ? "s" : "",
-		       setup.false_down ? ", false PARTNER-DOWN" : "", seen.n, q.lowest);
+		       setup.false_down ? ", false PARTNER-DOWN" : "", seen.n, kinds.n, q.lowest);
 	waiting_done(&q);
 	return r;
 }
@@ -902,6 +925,7 @@ static const char *begin(unsigned n_addr, unsigned n_clients, bool false_down)
 	find_parts();
 	gather(zero_image);
 	seen_init(&seen, MOST);
+	seen_init(&kinds, MOST / 4);
 	seen_init(&good, MOST);
 	good_sec = seen_alloc(MOST, sizeof(*good_sec));
 	memset(least, 255, sizeof(least));
@@ -915,6 +939,7 @@ static const char *begin(unsigned n_addr, unsigned n_clients, bool false_down)
 static void end(void)
 {
 	seen_done(&seen);
+	seen_done(&kinds);
 	seen_done(&good);
 	free(good_sec);
 	free(image);
@@ -967,6 +992,6 @@ int main(int argc, char **argv)
 	if (argc == 5)
 		return one_walk((unsigned)atoi(argv[1]), (unsigned)atoi(argv[2]), atoi(argv[3]),
 				atof(argv[4]));
-	return one_walk(2, 1, false, limit / 3) || one_walk(4, 2, false, limit / 3) ||
+	return one_walk(2, 3, false, limit / 3) || one_walk(4, 2, false, limit / 3) ||
 	       one_walk(4, 1, true, limit / 3);
 }

@@ -22,7 +22,7 @@
 #define NET 0x0a090000u	  /* 10.9.0.0 */
 #define FIRST (NET + 10)
 #define MAX_ADDR 6
-#define MAX_CLIENTS 2
+#define MAX_CLIENTS 3
 #define BUF 3072
 #define ACKS 512	   /* of the endpoint's buffer of acknowledgements */
 #define LONG_SEC 100000000 /* a timer that never fires here */
@@ -71,7 +71,8 @@ struct world {
 	struct promise promise[MAX_ADDR];
 	uint32_t addr[MAX_CLIENTS + 1], until[MAX_CLIENTS + 1]; /* what a client believes to have */
 	uint8_t released[MAX_CLIENTS + 1];
-	uint8_t lost; /* stores lost, a bit each */
+	uint8_t asked[MAX_CLIENTS + 1]; /* servers asked in this second, a bit each */
+	uint8_t lost;			/* stores lost, a bit each */
 	uint8_t down_declared;
 };
 
@@ -585,6 +586,7 @@ static int64_t next_time(void)
 static void pass_time(void)
 {
 	w.sec = next_time();
+	memset(w.asked, 0, sizeof(w.asked));
 	for (unsigned c = 1; c <= setup.n_clients; c++)
 		if (w.addr[c] && w.until[c] <= BASE + w.sec)
 			w.addr[c] = w.until[c] = 0;
@@ -646,13 +648,17 @@ static bool decide(unsigned i, unsigned c, struct server_decision *ret)
 	return ret->answer;
 }
 
-/* A client renews what it has, or asks for an address: the whole exchange at one server. */
+/* A client renews what it has, or asks for an address: the whole exchange at one server, once in a
+ * second. */
 static bool client_asks(unsigned c, unsigned i)
 {
 	static struct server_decision d;
 	struct out_ack a;
 	bool done = false;
 
+	if (w.asked[c] >> i & 1)
+		return false;
+	w.asked[c] |= (uint8_t)(1u << i);
 	begin_turn(i);
 	if (!w.addr[c]) {
 		compose(c, DHCPDISCOVER);
