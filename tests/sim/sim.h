@@ -71,12 +71,15 @@ struct disk {
 	bool has[MAX_ADDR];
 	struct lease l[MAX_ADDR];
 	struct small_client c[MAX_ADDR];
+	/* runs: what holds for addresses without a record; equal numbers are one run */
+	struct lease run[MAX_ADDR];
+	uint32_t run_no[MAX_ADDR], runs;
 	struct fo_record rec;
 	bool has_rec;
 	uint64_t starts;
 };
 
-enum op_kind { OP_LEASE, OP_LEASE_CLIENT, OP_RECORD };
+enum op_kind { OP_LEASE, OP_LEASE_CLIENT, OP_RUN, OP_RECORD };
 
 struct op { /* waits to be written */
 	enum op_kind kind;
@@ -84,6 +87,7 @@ struct op { /* waits to be written */
 		struct {
 			struct lease l;
 			struct small_client c;
+			uint32_t n; /* OP_RUN */
 		};
 		struct fo_record rec;
 	};
@@ -382,7 +386,9 @@ struct fo_sink sink_of(struct server *s);
 
 /* --- sim_disk.c --- */
 void disk_put(struct server *s, const struct lease *l, const struct lease_client *c);
+void disk_put_run(struct server *s, const struct lease *l, uint32_t n);
 void disk_persist(struct server *s, const struct fo_record *r);
+const struct lease *disk_lease(const struct disk *d, unsigned a); /* its record, or its run's */
 void disk_submit(struct world *w, struct server *s);
 void disk_commit(struct world *w, struct server *s, uint32_t id); /* EV_COMMIT */
 void disk_crash(struct world *w, struct server *s, bool power);

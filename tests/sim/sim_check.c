@@ -93,12 +93,12 @@ static void lead_by_own_record(struct world *w, struct server *s, const struct o
 static void lead_by_partner(struct world *w, struct server *s, const struct out_reply *o)
 {
 	const struct server *p = &w->s[!s->i];
-	const struct lease *l = &p->disk.l[o->lease.addr - FIRST];
+	const struct lease *l = disk_lease(&p->disk, o->lease.addr - FIRST);
 	int64_t known = w->us, ends = true_of(w, s, o->lease.expires);
 
 	if (w->s[0].lost_ever || w->s[1].lost_ever || w->promise[o->lease.addr - FIRST].tainted)
 		return;
-	if (p->disk.has[o->lease.addr - FIRST] && !lease_is_free(l)) {
+	if (!lease_is_free(l)) {
 		uint32_t t =
 			max32(max32(l->expires, l->sent_pet), max32(l->acked_pet, l->rcvd_pet));
 
@@ -127,6 +127,10 @@ static void refused(struct world *w, struct server *s, const struct out_reply *o
 	uint32_t a = o->r.asked - FIRST;
 	const struct promise *p = &w->promise[a < MAX_ADDR ? a : 0];
 
+	/* the client itself found a conflict there, and told the other server of it */
+	if (a < MAX_ADDR && (disk_lease(&s->disk, a)->state == LEASE_ABANDONED ||
+			     disk_lease(&s->disk, a)->state == LEASE_RESET))
+		return;
 	if (a >= MAX_ADDR || p->client != o->r.client + 1u || p->tainted ||
 	    o->reason == SERVER_NAK_RESERVED || o->r.xid != w->c[o->r.client].xid)
 		return;
@@ -165,6 +169,20 @@ void check_link_new(struct server *s)
 	memset(s->recv_xid, 0, sizeof(s->recv_xid));
 }
 
+/* A newer run, or a record, may stand there by now. */
+static void run_leaves(struct world *w, const struct server *s, const struct fo_binding *b)
+{
+	TRACE(w, 0, -1, "%c -> run %08x and %u more %s serial %u", "PS"[s->i], b -> addr,
+	      b -> run - 1, lease_state_name(b->status), (unsigned)b -> serial);
+	for (uint32_t i = 0; i < b->run; i++) {
+		uint32_t a = b->addr + i - FIRST;
+
+		if (a >= MAX_ADDR || disk_lease(&s->disk, a)->serial < b->serial)
+			violate(w, "update-not-durable", b->addr + i, -1,
+				"%c tells of a run that is not on disk", "PS"[s->i]);
+	}
+}
+
 static void update_leaves(struct world *w, struct server *s, const struct fo_msg *m)
 {
 	unsigned cursor = 0, most = w->s[!s->i].conf.max_unacked;
@@ -172,8 +190,12 @@ static void update_leaves(struct world *w, struct server *s, const struct fo_msg
 
 	while (fo_msg_next_binding(m, &cursor, &b)) {
 		uint32_t a = b.addr - FIRST;
-		const struct lease *l = &s->disk.l[a < MAX_ADDR ? a : 0];
+		const struct lease *l = disk_lease(&s->disk, a < MAX_ADDR ? a : 0);
 
+		if (b.run > 1) {
+			run_leaves(w, s, &b);
+			continue;
+		}
 		TRACE(w, b.addr, -1, "%c -> update %s serial %u ends %+d pet %+d", "PS"[s->i],
 		      lease_state_name(b.status), (unsigned)b.serial,
 		      (int)(b.expires - true_sec(w)), (int)(b.pet - true_sec(w)));
@@ -253,7 +275,7 @@ static void upddone_leaves(struct world *w, struct server *s)
 		return;
 	for (unsigned a = 0; a < MAX_ADDR; a++)
 		if (s->asked[a] && s->disk.l[a].serial >= s->asked[a] &&
-		    (!other->has[a] || other->l[a].serial < s->asked[a]))
+		    disk_lease(other, a)->serial < s->asked[a])
 			violate(w, "upddone-early", FIRST + a, -1,
 				"%c: UPDDONE, but the partner has serial %u instead of %u",
 				"PS"[s->i], other -> l[a].serial, s->asked[a]);

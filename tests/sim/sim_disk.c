@@ -45,6 +45,14 @@ void disk_put(struct server *s, const struct lease *l, const struct lease_client
 		o->c = client_small(c);
 }
 
+void disk_put_run(struct server *s, const struct lease *l, uint32_t n)
+{
+	struct op *o = new_op(&s->open, OP_RUN);
+
+	o->l = *l;
+	o->n = n;
+}
+
 void disk_persist(struct server *s, const struct fo_record *r)
 {
 	new_op(&s->open, OP_RECORD)->rec = *r;
@@ -94,6 +102,21 @@ static void write_lease(struct server *s, const struct op *o)
 		s->disk.c[a] = o->c;
 }
 
+const struct lease *disk_lease(const struct disk *d, unsigned a)
+{
+	return d->has[a] ? &d->l[a] : &d->run[a];
+}
+
+static void write_run(struct server *s, const struct op *o)
+{
+	uint32_t a = o->l.addr - FIRST, no = ++s->disk.runs;
+
+	for (uint32_t i = 0; i < o->n && a + i < MAX_ADDR; i++) {
+		s->disk.run[a + i] = o->l;
+		s->disk.run_no[a + i] = no;
+	}
+}
+
 static void write_all(struct world *w, struct server *s)
 {
 	for (uint32_t i = 0; i < s->committing.n; i++) {
@@ -103,6 +126,8 @@ static void write_all(struct world *w, struct server *s)
 		if (o->kind == OP_RECORD) {
 			s->disk.rec = o->rec;
 			s->disk.has_rec = true;
+		} else if (o->kind == OP_RUN) {
+			write_run(s, o);
 		} else {
 			write_lease(s, o);
 		}

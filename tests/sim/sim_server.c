@@ -131,6 +131,21 @@ static void flush(struct world *w, struct server *s)
 
 /* --- from disk -------------------------------------------------------------------------------- */
 
+static void load_runs(struct server *s)
+{
+	const uint32_t *no = s->disk.run_no;
+
+	for (unsigned a = 0, n; a < MAX_ADDR; a += n) {
+		struct lease l = s->disk.run[a];
+
+		for (n = 1; a + n < MAX_ADDR && no[a + n] == no[a];)
+			n++;
+		l.addr = FIRST + a;
+		if (no[a])
+			(void)pool_apply_run(s->pool, &l, n, 0);
+	}
+}
+
 static void load_pool(struct world *w, struct server *s)
 {
 	size_t size = pool_size(&w->table, MAX_OFFERS), round = (size + 63) & ~(size_t)63;
@@ -145,6 +160,7 @@ static void load_pool(struct world *w, struct server *s)
 	memset(s->pool_mem, 0, round);
 	s->pool = pool_init(s->pool_mem, size, &w->table, MAX_OFFERS);
 	s->newest = 0;
+	load_runs(s);
 	for (unsigned a = 0; a < MAX_ADDR; a++) {
 		struct lease l = s->disk.l[a];
 		struct lease_client c;
@@ -199,7 +215,7 @@ static void load(struct world *w, struct server *s)
 				      .server_identifier = s->addr,
 				      .authoritative = true,
 				      .offer_hold_sec = 20,
-				      .decline_hold_sec = 90 };
+				      .decline_hold_sec = w->t.lease_time + 2 * waits(w) + 60 };
 	s->view = silent();
 	s->in_force = false;
 	s->ep = NULL;

@@ -42,7 +42,9 @@ static bool told(const struct server *s)
 
 static uint8_t agreed_state(const struct disk *d, unsigned a)
 {
-	return !d->has[a] || d->l[a].state == LEASE_NONE ? LEASE_FREE : d->l[a].state;
+	uint8_t state = disk_lease(d, a)->state;
+
+	return state == LEASE_NONE ? LEASE_FREE : state;
 }
 
 static void same_lease(struct world *w, unsigned a)

@@ -66,6 +66,15 @@ static void sink_put(void *ctx, const struct lease *l, const struct lease_client
 	disk_put(s, l, c);
 }
 
+static void sink_put_run(void *ctx, const struct lease *l, uint32_t n)
+{
+	struct server *s = ctx;
+
+	TRACE(the_world, 0, -1, "%c run: %08x and %u more %s serial %u flags %u", "PS"[s->i],
+	      l -> addr, n - 1, lease_state_name(l->state), l -> serial, l -> flags);
+	disk_put_run(s, l, n);
+}
+
 static bool sink_client(void *ctx, uint32_t addr, struct lease_client *ret)
 {
 	return disk_client(ctx, addr, ret);
@@ -107,6 +116,7 @@ struct fo_sink sink_of(struct server *s)
 				 .close = sink_close,
 				 .persist = sink_persist,
 				 .put = sink_put,
+				 .put_run = sink_put_run,
 				 .client = sink_client,
 				 .policy = sink_policy,
 				 .event = sink_event,
