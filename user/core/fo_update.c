@@ -152,6 +152,28 @@ static const struct lease *next_dirty(struct fo_endpoint *e, uint64_t limit)
 	return l;
 }
 
+/* What the partner asked for is told up to this commit. A binding that was renewed while it waited
+ * for its turn is told with its newer contents, but it is told. */
+static uint64_t dump_limit(const struct fo_endpoint *e)
+{
+	uint64_t carried = pool_dirty_carried(e->pool, e->conf->relation);
+
+	return e->dump.batch > carried ? e->dump.batch : carried;
+}
+
+/* UPDDONE waits for all that is on its way. */
+static void await_flights(struct fo_endpoint *e)
+{
+	for (uint32_t i = 0; i < e->max_flights; i++) {
+		struct fo_flight *f = &e->flights[i];
+
+		if (!f->xid || f->dump)
+			continue;
+		f->dump = true;
+		e->dump.flights++;
+	}
+}
+
 /* UPDREQALL also sends what the partner once acknowledged. Dirty rows come by their queue. */
 static const struct lease *next_run_walked(struct fo_endpoint *e)
 {
@@ -181,6 +203,10 @@ static const struct lease *next_walked(struct fo_endpoint *e)
 		if (fo_mine(e, l->addr) && !(l->flags & LEASE_DIRTY) &&
 		    !pool_is_in_flight(e->pool, l->addr))
 			return l;
+		if (l->flags & LEASE_DIRTY) { /* changed since the request, perhaps */
+			e->dump.batch = e->batch;
+			await_flights(e);
+		}
 		e->dump.cursor++;
 	}
 	return NULL;
@@ -188,7 +214,7 @@ static const struct lease *next_walked(struct fo_endpoint *e)
 
 static const struct lease *next_binding(struct fo_endpoint *e, bool *ret_dump)
 {
-	uint64_t limit = e->dump.batch < e->durable ? e->dump.batch : e->durable;
+	uint64_t limit = dump_limit(e) < e->durable ? dump_limit(e) : e->durable;
 	const struct lease *l = e->dump.active ? next_dirty(e, limit) : NULL;
 
 	*ret_dump = true;
@@ -299,7 +325,7 @@ static void finish_dump(struct fo_endpoint *e)
 	struct fo_dump *d = &e->dump;
 
 	if (!d->active || d->flights || (d->all && d->cursor <= UINT32_MAX) ||
-	    pool_dirty_first(e->pool, e->conf->relation, d->batch))
+	    pool_dirty_first(e->pool, e->conf->relation, dump_limit(e)))
 		return;
 	d->active = false;
 	fo_flush_acks(e);
@@ -355,10 +381,9 @@ void fo_updates_asked(struct fo_endpoint *e, bool all, uint32_t xid)
 	*d = (struct fo_dump){
 		.active = true, .all = e->rec.end.owes_all, .xid = xid, .batch = e->batch
 	};
-	for (uint32_t i = 0; i < e->max_flights; i++) {
-		e->flights[i].dump = e->flights[i].xid != 0;
-		d->flights += e->flights[i].dump;
-	}
+	for (uint32_t i = 0; i < e->max_flights; i++)
+		e->flights[i].dump = false;
+	await_flights(e);
 	fo_updates_pump(e);
 }
 

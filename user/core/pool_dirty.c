@@ -52,6 +52,7 @@ void pool_dirty_update(struct pool *p, uint32_t id, uint8_t was)
 {
 	struct row *r = &p->rows[id];
 	struct pool_relation *rel = relation_of(p, r->l.addr);
+	bool waited = r->flags & ROW_QUEUED;
 	uint32_t before;
 
 	if (!rel)
@@ -61,6 +62,8 @@ void pool_dirty_update(struct pool *p, uint32_t id, uint8_t was)
 	if (!(r->l.flags & LEASE_DIRTY))
 		return;
 	rel->dirty++;
+	if (waited && rel->carried < r->batch)
+		rel->carried = r->batch;
 	/* commits are numbered upwards: this ends at once */
 	for (before = rel->queue.last; before && p->rows[before].batch > r->batch;)
 		before = p->rows[before].dirty_prev;
@@ -72,6 +75,11 @@ const struct lease *pool_dirty_first(const struct pool *p, unsigned relation, ui
 	uint32_t id = relation < p->n_relations ? p->relations[relation].queue.first : 0;
 
 	return id && p->rows[id].batch <= durable ? &p->rows[id].l : NULL;
+}
+
+uint64_t pool_dirty_carried(const struct pool *p, unsigned relation)
+{
+	return relation < p->n_relations ? p->relations[relation].carried : 0;
 }
 
 static void set_in_flight(struct pool *p, uint32_t id, uint32_t addr, bool in_flight)

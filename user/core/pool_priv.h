@@ -61,6 +61,7 @@ struct pool_range {
 struct pool_relation {
 	struct list queue;
 	uint32_t dirty;
+	uint64_t carried; /* newest commit that changed what was still waiting in the queue */
 };
 
 struct timer {
