@@ -15,10 +15,11 @@ static int64_t max64(int64_t a, int64_t b)
 }
 
 /* Until when the partner knows that the address may be in use. What was only sent never counts,
- * and a free address has no past: its former promises ended with both servers' agreement. */
+ * and a free address has no past: its former promises ended with both servers' agreement. Nor has
+ * one whose end the partner was told of: it may hold it as free already. */
 static int64_t known_to_partner(const struct lease *l)
 {
-	return lease_is_free(l) ? 0 : max64(l->acked_pet, l->rcvd_pet);
+	return lease_is_free(l) || lease_end_is_told(l) ? 0 : max64(l->acked_pet, l->rcvd_pet);
 }
 
 struct lease_grant binding_grant(const struct fo_view *v, const struct lease *l, wall_t now,
@@ -122,6 +123,9 @@ static enum fo_reject judge_by_serial(const struct fo_view *v, const struct leas
 	bool we_live = live(ours, now), they_live = live(theirs, now);
 	bool same = same_client(ours, u);
 
+	/* 0. ours comes from an older copy of the store, and this was built on it (decision A7) */
+	if (u->forgot && theirs->serial > ours->serial)
+		return FO_REJECT_NONE;
 	/* 1. the same event once more: its acknowledgement was lost, or all is told again */
 	if (theirs->serial == ours->serial &&
 	    (!unacked || (theirs->state == ours->state && theirs->state != LEASE_ACTIVE && same)))
@@ -312,7 +316,10 @@ enum fo_reject binding_accept(const struct fo_view *v, const struct lease *ours,
 	if (!u->has_client &&
 	    (state == LEASE_ACTIVE || state == LEASE_EXPIRED || state == LEASE_RELEASED))
 		return FO_REJECT_MISSING_BINDING;
-	/* 2. whose word counts */
+	/* 2. we may have renewed it and forgotten that: nobody hears from us that it is over */
+	if (u->forgot && (state == LEASE_EXPIRED || state == LEASE_RELEASED || state == LEASE_RESET))
+		return FO_REJECT_LESS_CRITICAL;
+	/* 3. whose word counts */
 	if (u->has_serial)
 		r = judge_by_serial(v, ours, u, in_flight, now);
 	else if (in_flight && !theirs_wins_duel(v, ours, u))
@@ -321,7 +328,7 @@ enum fo_reject binding_accept(const struct fo_view *v, const struct lease *ours,
 		r = judge_by_table(v, ours, u, now);
 	if (r)
 		return r;
-	/* 3. reserved there and not here; between our own servers every address of ours may be
+	/* 4. reserved there and not here; between our own servers every address of ours may be
 	 * (decision A22) */
 	if (!u->has_serial && (u->lease.flags & LEASE_RESERVED) && !(ours->flags & LEASE_RESERVED))
 		return FO_REJECT_NOT_RESERVED;

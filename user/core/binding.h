@@ -45,6 +45,7 @@ struct binding_update {
 	struct lease lease;  /* state, expires, rcvd_pet (= PET of the message), cltt, stos, serial, flags */
 	bool has_cltt, has_serial, has_client;
 	bool partner_is_primary;
+	bool forgot; /* our storage was lost, or is an older copy: we do not know our promises */
 };
 
 enum fo_reject { /* draft §12.21; 0 = accepted */

@@ -203,6 +203,8 @@ static struct fo_step in_recover(const struct fo_end *cur, const struct fo_in *i
 		e.last_operational = 0;
 	else if (e.lost_storage || !e.ever_normal) /* nobody knows what was promised before */
 		e.last_operational = in->boot;
+	if (e.lost_storage) /* an older copy: as an empty store until NORMAL */
+		e.ever_normal = false;
 	e.lost_storage = false;
 	if (wait_until(&e, in) <= in->now.sec)
 		return fsm_recovered(&e, in, "we know what the partner knows");

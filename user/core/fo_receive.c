@@ -31,6 +31,15 @@ static bool read_client(const struct fo_binding *b, struct lease_client *ret)
 	return true;
 }
 
+/* Until the wait of RECOVER-WAIT is over nobody knows what an empty or an older store promised. */
+static bool forgot(const struct fo_endpoint *e)
+{
+	const struct fo_end *end = &e->rec.end;
+
+	return end->lost_storage || (!end->ever_normal && !e->new_pair &&
+				     (end->state == FO_RECOVER || end->state == FO_RECOVER_WAIT));
+}
+
 static void read_update(const struct fo_endpoint *e, const struct fo_binding *b,
 			const struct lease_client *c, struct binding_update *ret)
 {
@@ -47,6 +56,7 @@ static void read_update(const struct fo_endpoint *e, const struct fo_binding *b,
 			   .flags = b->ip_flags & (LEASE_RESERVED | LEASE_BOOTP) },
 		.has_cltt = has(b, FO_OPT_CLTT),
 		.has_serial = e->own_kind && b->has_serial,
+		.forgot = forgot(e),
 		.has_client = client && b->status != LEASE_ABANDONED,
 		.partner_is_primary = !e->conf->primary,
 	};
@@ -135,7 +145,8 @@ static enum fo_reject receive_one(struct fo_endpoint *e, const struct fo_binding
 		ours = untold(&ours); /* what its run says is older than any news of its own */
 	unacked = t->u.has_serial ? ours.flags & LEASE_DIRTY : pool_is_in_flight(e->pool, b->addr);
 	r = binding_accept(&e->view, &ours, &t->u, unacked, e->now.wall, &then);
-	if (r == FO_REJECT_IN_USE || r == FO_REJECT_OUTDATED || r == FO_REJECT_LESS_CRITICAL)
+	if (!t->u.forgot && (r == FO_REJECT_IN_USE || r == FO_REJECT_OUTDATED ||
+			     r == FO_REJECT_LESS_CRITICAL))
 		answer_with_ours(e, &ours);
 	if (r)
 		return r;

@@ -98,4 +98,12 @@ static inline bool lease_is_free(const struct lease *l)
 	return l->state == LEASE_NONE || l->state == LEASE_FREE || l->state == LEASE_BACKUP;
 }
 
+/* Has its lease ended, and was that told to the partner, or may have been? */
+static inline bool lease_end_is_told(const struct lease *l)
+{
+	return (l->state == LEASE_EXPIRED || l->state == LEASE_RELEASED ||
+		l->state == LEASE_RESET) &&
+	       l->acked_state == l->state;
+}
+
 const char *lease_state_name(unsigned state); /* "free", ... as in the API; "unknown" else */

@@ -91,15 +91,16 @@ static uint32_t desired_seconds(const struct job *j)
 static bool within_limit(const struct fo_view *v, const struct lease *l,
 			 const struct lease_grant *g, wall_t now)
 {
+	bool past = !lease_is_free(l) && !lease_end_is_told(l);
 	int64_t base = now.sec;
 
 	if (!g->seconds)
 		return false;
 	if (!v->mclt || !v->limited)
 		return true;
-	if (!lease_is_free(l) && l->acked_pet > base)
+	if (past && l->acked_pet > base)
 		base = l->acked_pet;
-	if (!lease_is_free(l) && l->rcvd_pet > base)
+	if (past && l->rcvd_pet > base)
 		base = l->rcvd_pet;
 	return g->expires <= base + v->mclt && now.sec + g->seconds <= base + v->mclt;
 }
@@ -172,9 +173,9 @@ void server_offer(struct job *j, const struct lease *l)
 /* What is promised to the partner. The largest number ever told stays while the lease lasts: the
  * partner may have relied on it. An acknowledged one that is longer than what is told now counts
  * no more (a shortened lease time, failover-behaviour §2.1). */
-static void promise(struct lease *l, enum claim c, uint32_t pet)
+static void promise(struct lease *l, bool past, uint32_t pet)
 {
-	if (c == CLAIM_FREE || !pet) /* no past, no partner */
+	if (!past || !pet) /* no past, no partner */
 		l->sent_pet = l->acked_pet = l->rcvd_pet = 0;
 	if (pet > l->sent_pet)
 		l->sent_pet = pet;
@@ -203,7 +204,7 @@ void server_grant(struct job *j, const struct lease *l, enum claim c)
 	n.bucket = j->ret->bucket;
 	n.flags &= LEASE_DIRTY;
 	n.flags |= reserved ? LEASE_RESERVED : 0;
-	promise(&n, c, j->ret->grant.pet);
+	promise(&n, c != CLAIM_FREE && !lease_end_is_told(l), j->ret->grant.pet);
 	j->ret->lease = n;
 	j->ret->change = j->ret->change_client = true;
 	keep_client(&j->ret->client, j->msg);

@@ -83,6 +83,23 @@ static void test_grant_free_has_no_past(void **state)
 	assert_int_equal(binding_grant(&v, &l, (wall_t){ 1000 }, 600).pet, 1000 + 900);
 }
 
+/* The partner may hold it as free already: its former promise counts no more. */
+static void test_grant_told_end_has_no_past(void **state)
+{
+	static const uint8_t end[] = { LEASE_EXPIRED, LEASE_RELEASED, LEASE_RESET };
+	struct fo_view v = view(true, 60);
+
+	(void)state;
+	for (size_t i = 0; i < N(end); i++) {
+		struct lease l = { .state = end[i], .acked_pet = 9000, .rcvd_pet = 9000 };
+
+		l.acked_state = LEASE_ACTIVE;
+		assert_int_equal(binding_grant(&v, &l, (wall_t){ 1000 }, 600).seconds, 600);
+		l.acked_state = end[i];
+		assert_int_equal(binding_grant(&v, &l, (wall_t){ 1000 }, 600).seconds, 60);
+	}
+}
+
 static void test_may_allocate(void **state)
 {
 	static const struct {
@@ -273,6 +290,38 @@ static void test_own_kind(void **state)
 
 	(void)state;
 	walk(row, N(row), true);
+}
+
+/* Who forgot what it promised takes what was built on its records, whatever they say, and does not
+ * agree that a lease is over (decision A7). */
+static void test_forgot(void **state)
+{
+	static const uint8_t end[] = { LEASE_EXPIRED, LEASE_RELEASED, LEASE_RESET };
+	struct fo_view v = view(true, 60);
+	struct lease ours = lease_of(LEASE_ACTIVE, 5, C1, LIVE, 0), l;
+	struct binding_update u = { .lease = lease_of(LEASE_ACTIVE, 6, C2, LIVE, 0),
+				    .has_serial = true,
+				    .has_client = true };
+	wall_t now = { NOW };
+
+	(void)state;
+	assert_int_equal(binding_accept(&v, &ours, &u, true, now, &l), FO_REJECT_IN_USE);
+	u.forgot = true;
+	assert_int_equal(binding_accept(&v, &ours, &u, true, now, &l), FO_REJECT_NONE);
+	assert_true(client_key_equal(l.key, u.lease.key));
+	u.lease = lease_of(LEASE_FREE, 6, 0, 0, 0);
+	assert_int_equal(binding_accept(&v, &ours, &u, true, now, &l), FO_REJECT_NONE);
+	u.lease.serial = 4;
+	assert_int_equal(binding_accept(&v, &ours, &u, true, now, &l), FO_REJECT_IN_USE);
+	ours = (struct lease){ 0 };
+	for (size_t i = 0; i < N(end); i++) {
+		u.lease = lease_of(end[i], 6, C1, OVER, 0);
+		u.forgot = true;
+		assert_int_equal(binding_accept(&v, &ours, &u, false, now, &l),
+				 FO_REJECT_LESS_CRITICAL);
+		u.forgot = false;
+		assert_int_equal(binding_accept(&v, &ours, &u, false, now, &l), FO_REJECT_NONE);
+	}
 }
 
 /* Whatever two records meet, un-acknowledged on both sides: exactly one of them survives. */
@@ -507,6 +556,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_grant),	     cmocka_unit_test(test_grant_free_has_no_past),
+		cmocka_unit_test(test_grant_told_end_has_no_past),
+		cmocka_unit_test(test_forgot),
 		cmocka_unit_test(test_may_allocate), cmocka_unit_test(test_reclaim),
 		cmocka_unit_test(test_own_kind),     cmocka_unit_test(test_own_kind_symmetric),
 		cmocka_unit_test(test_both_renewed), cmocka_unit_test(test_isc_duel),

@@ -1,0 +1,110 @@
+/*
+ * What a partner that lost its storage, or was long away, is told and may say: all that was there
+ * when it asked, also what was renewed meanwhile; and nobody hears from it that a lease is over
+ * which it may have renewed and forgotten. failover-behaviour §3.6, §5.6; decision A7.
+ */
+#include "fo_world.h"
+
+static struct world *pair_with_window(uint32_t window)
+{
+	struct world *w = malloc(sizeof(*w));
+
+	assert_non_null(w);
+	world_init(w, 1);
+	w->n[0].conf.max_unacked = w->n[1].conf.max_unacked = window;
+	start_both(w);
+	assert_true(settle(w, FO_NORMAL, FO_NORMAL, 10));
+	return w;
+}
+
+static void lease_to(struct world *w, unsigned n)
+{
+	for (unsigned c = 1; c <= n; c++)
+		assert_true(request(&w->n[0], c, true));
+	run(w, 1);
+}
+
+static void lose_secondary(struct world *w)
+{
+	crash(&w->n[1], true);
+	lose_disk(&w->n[1]);
+	run(w, 2);
+}
+
+/* UPDREQALL waits behind an update that is on its way, and a binding that the walk has yet to reach
+ * is renewed: it goes with its newer contents, and before UPDDONE. */
+static void test_renewed_during_dump(void **state)
+{
+	struct world *w = pair_with_window(1);
+	struct node *p = &w->n[0], *s = &w->n[1];
+	uint32_t a;
+
+	(void)state;
+	lease_to(w, 8);
+	lose_secondary(w);
+	w->check_promises = false; /* which reads the disk that is gone */
+	assert_true(request(p, 1, true)); /* to be told at once */
+	boot(s);
+	for (unsigned i = 0; i < 100000 && !p->ep->dump.active; i++)
+		run(w, 0.0001);
+	assert_true(p->ep->dump.active);
+	assert_int_equal(p->ep->n_flights, 1);
+	assert_true(request(p, 5, true));
+	a = w->client_addr[5] - FIRST;
+	assert_false(s->disk.has[a]);
+	for (unsigned i = 0; i < 100000 && state_of(s) != FO_RECOVER_WAIT; i++)
+		run(w, 0.0001);
+	run(w, 0.01); /* its commit */
+	assert_true(s->disk.has[a]);
+	assert_int_equal(s->disk.l[a].state, LEASE_ACTIVE);
+	assert_true(settle(w, FO_NORMAL, FO_NORMAL, 60));
+	world_done(w);
+}
+
+/* The secondary renews a lease, unheard, and loses its storage. The primary, in PARTNER-DOWN, takes
+ * the lease for over: it must not be told that it is. */
+static void test_forgotten_promise(void **state)
+{
+	struct world *w = pair_with_window(10);
+	struct node *p = &w->n[0], *s = &w->n[1];
+	struct now now;
+	uint32_t a, ends;
+
+	(void)state;
+	w->lease_time = 60;
+	lease_to(w, 1);
+	assert_true(request(p, 1, true));
+	run(w, 1);
+	a = w->client_addr[1] - FIRST;
+	w->partition = true;
+	run(w, 50);
+	assert_true(request(s, 1, true));
+	run(w, 1);
+	ends = w->promise[a].until;
+	lose_secondary(w);
+	now = now_of(p);
+	assert_null(fo_endpoint_operate(p->ep, FO_EV_OP_PARTNER_DOWN, 0, &now));
+	turn_end(p);
+	run(w, 20);
+	assert_int_equal(p->disk.l[a].state, LEASE_EXPIRED);
+	w->partition = false;
+	boot(s);
+	run(w, 5);
+	assert_int_equal(state_of(s), FO_RECOVER_WAIT);
+	assert_true(ends > (uint32_t)now_of(p).wall.sec);
+	assert_int_equal(p->disk.l[a].state, LEASE_EXPIRED);
+	assert_true(settle(w, FO_NORMAL, FO_NORMAL, 120));
+	run(w, 70);
+	assert_int_equal(p->disk.l[a].state, LEASE_FREE);
+	world_done(w);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_renewed_during_dump),
+		cmocka_unit_test(test_forgotten_promise),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
