@@ -54,7 +54,7 @@ static const char usage[] =
 	"  --rate R            open loop: exchanges per second; --period S: for so long\n"
 	"  --at S --run CMD    run CMD once, S seconds after a phase began; gap_ms counts from it\n"
 	"what is kept and shown:\n"
-	"  --leases FILE       a line per ACK: MAC address expiry server-id\n"
+	"  --leases FILE       a line per ACK: MAC address expiry server-id time\n"
 	"  --resume FILE       begin with the leases of such a file\n"
 	"  --buckets           OFFERs per server and RFC 3074 bucket\n"
 	"  --perfdhcp          print the counters as perfdhcp does (and never send again)\n"

@@ -266,8 +266,8 @@ static void write_lease(struct bench *b, const struct bench_client *cl, const ui
 		return;
 	bench_ip(cl->addr, ip);
 	bench_ip(cl->server_id, id);
-	fprintf(b->leases, "%02x:%02x:%02x:%02x:%02x:%02x %s %" PRIu32 " %s\n", mac[0], mac[1],
-		mac[2], mac[3], mac[4], mac[5], ip, cl->expiry, id);
+	fprintf(b->leases, "%02x:%02x:%02x:%02x:%02x:%02x %s %" PRIu32 " %s %" PRIu32 "\n", mac[0],
+		mac[1], mac[2], mac[3], mac[4], mac[5], ip, cl->expiry, id, b->now_sec);
 }
 
 static void report_duplicate(struct bench *b, const struct bench_client *cl, uint32_t other)
@@ -503,8 +503,8 @@ int bench_load_leases(struct bench *b, const char *file)
 
 	if (!f)
 		return -errno;
-	while (fscanf(f, "%hhx:%hhx:%hhx:%hhx:%hhx:%hhx %31s %" SCNu32 " %31s", &m[0], &m[1], &m[2],
-		      &m[3], &m[4], &m[5], ip, &expiry, id) == 9)
+	while (fscanf(f, "%hhx:%hhx:%hhx:%hhx:%hhx:%hhx %31s %" SCNu32 " %31s%*[^\n]", &m[0],
+		      &m[1], &m[2], &m[3], &m[4], &m[5], ip, &expiry, id) == 9)
 		take_line(b, m, parse_ip(ip), expiry, parse_ip(id));
 	fclose(f);
 	return 0;
