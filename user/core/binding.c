@@ -170,7 +170,7 @@ static bool theirs_wins_duel(const struct fo_view *v, const struct lease *ours,
 	return cltt > ours->cltt;
 }
 
-enum rule { A, T1, T2, T3, R16, R_CLIENT };
+enum rule { A, T1, T2, T3, R16, R_CLIENT, R_RELEASE };
 
 /* The draft's table (§7.1.3; failover-behaviour §5.2): rows ours, columns received. */
 static const uint8_t table[8][8] = {
@@ -178,12 +178,21 @@ static const uint8_t table[8][8] = {
 	[LEASE_NONE] = { A, A, A, A, A, A, A, A },
 	[LEASE_FREE] = { A, A, A, A, A, A, A, A },
 	[LEASE_BACKUP] = { A, A, A, A, A, A, A, A },
-	[LEASE_ACTIVE] = { A, T2, R_CLIENT, T2, T1, A, A, T2 },
+	[LEASE_ACTIVE] = { A, T2, R_CLIENT, T2, R_RELEASE, A, A, T2 },
 	[LEASE_EXPIRED] = { A, A, T1, A, A, A, A, A },
 	[LEASE_RELEASED] = { A, A, T1, T1, A, A, A, A },
 	[LEASE_RESET] = { A, A, T3, A, A, A, A, A },
 	[LEASE_ABANDONED] = { A, R16, R16, R16, R16, A, A, R16 },
 };
+
+/* A DHCPRELEASE is no transaction for an ISC: its CLTT stays that of the REQUEST before, or is
+ * missing where we gave the lease; the start of the state says when. */
+static bool released_later(const struct lease *ours, const struct binding_update *u)
+{
+	if (u->has_cltt && (u->lease.cltt >= ours->cltt || !ours->cltt))
+		return true;
+	return same_client(ours, u) && u->lease.stos > ours->cltt;
+}
 
 static enum fo_reject judge_by_table(const struct fo_view *v, const struct lease *ours,
 				     const struct binding_update *u, wall_t now)
@@ -199,8 +208,8 @@ static enum fo_reject judge_by_table(const struct fo_view *v, const struct lease
 				     (theirs->cltt == ours->cltt && u->partner_is_primary));
 		ok = ok || (u->has_cltt && !ours->cltt);
 		break;
-	case T2:
-		ok = now.sec > ours->expires || same_expiry_over(ours, theirs, now);
+	case T2: /* a lease ends at its last second, not after it: an ISC acts on it at once */
+		ok = now.sec >= ours->expires || same_expiry_over(ours, theirs, now);
 		break;
 	case T3:
 		ok = u->has_cltt && theirs->cltt > ours->stos;
@@ -212,6 +221,9 @@ static enum fo_reject judge_by_table(const struct fo_view *v, const struct lease
 		return FO_REJECT_LESS_CRITICAL;
 	case R_CLIENT:
 		return same_client(ours, u) || !v->primary ? FO_REJECT_NONE : FO_REJECT_IN_USE;
+	case R_RELEASE:
+		ok = released_later(ours, u);
+		break;
 	}
 	return ok ? FO_REJECT_NONE : FO_REJECT_OUTDATED;
 }

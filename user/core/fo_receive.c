@@ -40,15 +40,31 @@ static bool forgot(const struct fo_endpoint *e)
 				     (end->state == FO_RECOVER || end->state == FO_RECOVER_WAIT));
 }
 
+/*
+ * An ISC stores the times of our updates as they are and tells them again as its own, though they
+ * were by our clock already. The one we know is recognized; else the later one keeps the promise.
+ */
+static uint32_t lease_end(const struct fo_endpoint *e, const struct fo_binding *b,
+			  const struct lease *ours)
+{
+	uint32_t corrected = fo_translate(e, b->expires);
+
+	if (e->own_kind)
+		return corrected;
+	return b->expires > corrected || (ours && b->expires == ours->expires) ? b->expires :
+										 corrected;
+}
+
 static void read_update(const struct fo_endpoint *e, const struct fo_binding *b,
-			const struct lease_client *c, struct binding_update *ret)
+			const struct lease_client *c, const struct lease *ours,
+			struct binding_update *ret)
 {
 	bool client = c->hlen || (c->id_len && e->own_kind); /* failover-wire §5.3: chaddr */
 
 	*ret = (struct binding_update){
 		.lease = { .addr = b->addr,
 			   .state = has(b, FO_OPT_BINDING_STATUS) ? b->status : LEASE_NONE,
-			   .expires = fo_translate(e, b->expires),
+			   .expires = lease_end(e, b, ours),
 			   .rcvd_pet = fo_translate(e, b->pet),
 			   .cltt = fo_translate(e, b->cltt),
 			   .stos = fo_translate(e, b->stos),
@@ -130,10 +146,10 @@ static enum fo_reject receive_one(struct fo_endpoint *e, const struct fo_binding
 	bool unacked, readable;
 
 	readable = read_client(b, &t->client);
-	read_update(e, b, &t->client, &t->u);
+	t->row = fo_mine(e, b->addr) ? pool_get(e->pool, b->addr) : NULL;
+	read_update(e, b, &t->client, t->row, &t->u);
 	if (e->own_kind && b->run > 1)
 		return fo_receive_run(e, &t->u, b->run);
-	t->row = fo_mine(e, b->addr) ? pool_get(e->pool, b->addr) : NULL;
 	if (!t->row)
 		return FO_REJECT_ILLEGAL_ADDRESS;
 	if (fo_skewed(e)) /* decision A21 */
