@@ -288,6 +288,17 @@ static void inbound_refuse(struct inbound *in, const struct fo_msg *m, struct oc
 	inbound_forget(in);
 }
 
+static void tell_stranger(const struct inbound *in, struct octets name, const char *why)
+{
+	char from[INET_ADDRSTRLEN], quoted[160];
+
+	if (!log_allow(&in->net->strangers, 6, clock_now().mono))
+		return;
+	log_event(LOG_L_WARNING, "connect-refused", "from=%s name=%s why=\"%s\"",
+		  evutil_inet_ntop(AF_INET, &in->from.sin_addr, from, sizeof(from)),
+		  log_quote(name.p, name.len, quoted, sizeof(quoted)), why);
+}
+
 static struct link *link_by_name(struct fo_net *n, const struct sockaddr_in *from,
 				 struct octets name)
 {
@@ -353,11 +364,13 @@ static void inbound_read(struct bufferevent *bev, void *arg)
 	}
 	fo_msg_read_connect(&m, &c);
 	l = link_by_name(in->net, &in->from, c.name);
-	if (!l || l->conf->fo.primary)
+	if (!l || l->conf->fo.primary) {
+		tell_stranger(in, c.name,
+			      l ? "the partner plays the primary too" : "no such relationship");
 		inbound_refuse(in, &m, c.name, FO_REJECT_INVALID_PARTNER);
-	else if (link_is_alive(l))
+	} else if (link_is_alive(l)) {
 		inbound_refuse(in, &m, c.name, FO_REJECT_DUPLICATE_CONNECTION);
-	else {
+	} else {
 		l->isc = !c.own_kind;
 		inbound_adopt(in, l);
 	}
