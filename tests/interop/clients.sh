@@ -4,6 +4,8 @@
 
 CLIENTS_FREED="" # addresses that the test itself freed: they may go to somebody else
 
+# Two of them would want the relay's port at one time.
+alone() { (flock 8 && "$@") 8>"$NET_TMP/relay.lock"; }
 client_ledger() { : >"$NET_TMP/phases.log"; }
 
 # clients GROUP COUNT PHASES [TWINBENCH OPTION...] - through the relay, at both servers; prints JSON
@@ -11,14 +13,14 @@ clients() {
 	local group=$1 n=$2 phases=$3 from=()
 	shift 3
 	[ ! -s "$NET_TMP/acks.$group" ] || [[ $phases == dora* ]] || from=(--resume "$NET_TMP/acks.$group")
-	bench_both --clients "$n" --seed "$group" --identity "${IDENTITY:-mixed}" --phases "$phases" --tries 8 \
+	alone bench_both --clients "$n" --seed "$group" --identity "${IDENTITY:-mixed}" --phases "$phases" --tries 8 \
 		--leases "$NET_TMP/acks.$group" "${from[@]}" "$@" | tee -a "$NET_TMP/phases.log"
 }
 clients_at() { # SERVER GROUP COUNT PHASES [OPTION...] - the other server does not hear them
 	local server=${NET_SERVER_ADDR[$1]} group=$2 n=$3 phases=$4 from=()
 	shift 4
 	[ ! -s "$NET_TMP/acks.$group" ] || [[ $phases == dora* ]] || from=(--resume "$NET_TMP/acks.$group")
-	bench --server "$server" --clients "$n" --seed "$group" --identity "${IDENTITY:-mixed}" --phases "$phases" --tries 8 \
+	alone bench --server "$server" --clients "$n" --seed "$group" --identity "${IDENTITY:-mixed}" --phases "$phases" --tries 8 \
 		--leases "$NET_TMP/acks.$group" "${from[@]}" "$@" | tee -a "$NET_TMP/phases.log"
 }
 failures() { jq '[.phases[] | .failed + .naks] | add' <<<"$1"; }

@@ -51,8 +51,8 @@ static uint32_t lease_end(const struct fo_endpoint *e, const struct fo_binding *
 
 	if (e->own_kind)
 		return corrected;
-	return b->expires > corrected || (ours && b->expires == ours->expires) ? b->expires :
-										 corrected;
+	return b->expires > corrected || (ours && b->expires == ours->expires) ? b->expires
+									       : corrected;
 }
 
 static void read_update(const struct fo_endpoint *e, const struct fo_binding *b,
