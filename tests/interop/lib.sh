@@ -97,11 +97,11 @@ nothing_owed() { [ "$(relation_field $US pending-updates)" = 0 ] && [ "$(relatio
 start_pair_interop() { # both empty or as they are, until NORMAL
 	dhcpd_start && our_start && normal_wait "${1:-90}" && wait_for 30 pool_split
 }
-# Each side has addresses to give.
+# Each side has addresses to give: at least a third of what nobody has.
 pool_split() {
-	local n
-	n=$(ours_all | awk '$2 == "backup"' | wc -l)
-	[ "$n" -ge $((POOL_SIZE / 3)) ] && [ "$n" -le $((POOL_SIZE * 2 / 3)) ]
+	ours_all | awk '$2 == "backup" { b++ } $2 == "free" { f++ }
+		$2 == "active" || $2 == "abandoned" { used++ }
+		END { f += '"$POOL_SIZE"' - f - b - used; exit !(3 * b >= f + b && 3 * f >= f + b) }'
 }
 # The wire between the servers: silence in both directions, no FIN. Clients are served on.
 link_cut() { net_cable 1 eth1 down; }
