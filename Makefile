@@ -34,7 +34,7 @@ replays   := $(patsubst tests/fuzz/fuzz_%.c,$(B)/tests/fuzz/replay_%,$(wildcard 
 fuzzers   := $(patsubst tests/fuzz/fuzz_%.c,$(B)/tests/fuzz/fuzz_%,$(wildcard tests/fuzz/fuzz_*.c))
 sim_src   := $(wildcard tests/sim/sim_*.c)
 helpers   := $(patsubst tests/lib/%.c,$(B)/tests/lib/%.so,$(wildcard tests/lib/preload_*.c)) \
-             $(B)/tests/lib/throw
+             $(B)/tests/lib/throw $(B)/tests/lib/fill_store
 progs     := $(if $(wildcard user/main.c),$(B)/twinleased) $(if $(ctl_src),$(B)/twinctl) $(tools)
 
 all: $(progs) $(bpf_obj)
@@ -76,6 +76,8 @@ $(fuzzers): $(B)/tests/fuzz/fuzz_%: $(B)/tests/fuzz/fuzz_%.o $(B)/libedge.a $(B)
 $(sim_src:%.c=$(B)/%.o): CPPFLAGS += -Itests/sim
 $(B)/sim: $(sim_src:%.c=$(B)/%.o) $(B)/user/outbox.o $(B)/user/sys/clock.o $(B)/libcore.a
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -Wl,--wrap=binding_accept $^ -o $@
+$(B)/tests/lib/fill_store: $(B)/tests/lib/fill_store.o $(B)/libedge.a $(B)/libcore.a
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $^ $(LDLIBS) -o $@
 $(B)/tests/lib/throw: $(B)/tests/lib/throw.o
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $^ -o $@
 $(filter %.so,$(helpers)): $(B)/tests/lib/%.so: tests/lib/%.c Makefile
@@ -117,8 +119,9 @@ fuzz:
 	$(Q)$(MAKE) B=build/fuzz CC=$(CLANG) CFLAGS="-O1 -g $(san) -fsanitize=fuzzer-no-link" fuzzers
 	$(Q)B=build/fuzz tests/run fuzz $(patsubst tests/fuzz/%.c,build/fuzz/tests/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
 fuzzers: $(fuzzers)
-bench: all $(bpf_bench)
+bench: all $(bpf_bench) $(B)/tests/lib/fill_store
 	$(Q)B=$(B) tools/bench
+	$(Q)B=$(B) tools/bench-failover
 
 format:
 	$(Q)clang-format -i $(shell git ls-files '*.c' '*.h')

@@ -357,14 +357,18 @@ static void on_store(evutil_socket_t fd, short what, void *arg)
 static void on_durable(void *ctx, uint64_t batch)
 {
 	struct node *n = ctx;
+	int reading;
 
 	n->durable = batch;
 	tell_batch(n); /* a batch that waited has been handed over */
 	if (n->probe && batch >= n->probe)
 		recover(n);
+	reading = lease_store_read(n->store); /* many updates may leave now, each with its client */
 	for (unsigned i = 0; n->serving && i < n->conf->n_relations; i++)
 		if (n->relations[i].ep)
 			fo_endpoint_durable(n->relations[i].ep, batch, &n->now);
+	if (reading == 0)
+		lease_store_read_end(n->store);
 	node_flush(n);
 }
 

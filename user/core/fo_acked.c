@@ -25,9 +25,14 @@ void fo_skip_rejected(struct fo_endpoint *e, uint32_t addr, enum fo_reject why)
 
 static struct fo_flight *flight_of(struct fo_endpoint *e, uint32_t xid)
 {
-	for (uint32_t i = 0; xid && i < e->max_flights; i++)
-		if (e->flights[i].xid == xid)
-			return &e->flights[i];
+	for (uint32_t i = 0; xid && i < e->max_flights; i++) {
+		uint32_t at = (e->ack_hint + i) % e->max_flights;
+
+		if (e->flights[at].xid != xid)
+			continue;
+		e->ack_hint = at;
+		return &e->flights[at];
+	}
 	return NULL;
 }
 
@@ -37,6 +42,35 @@ static struct fo_sent *sent_of(struct fo_flight *f, uint32_t addr)
 		if (f->b[i].addr == addr && f->b[i].open)
 			return &f->b[i];
 	return NULL;
+}
+
+static bool write_later(struct fo_endpoint *e, const struct lease *then)
+{
+	struct fo_lazy *z = &e->lazy;
+	uint32_t at = (z->first + z->n) % FO_LAZY_MAX;
+
+	if (then->state != LEASE_ACTIVE || z->n == FO_LAZY_MAX)
+		return false;
+	if (!z->n++)
+		z->at = mono_add_us(e->now.mono, FO_LAZY_US);
+	z->ring[at].addr = then->addr;
+	z->ring[at].serial = then->serial;
+	return true;
+}
+
+void fo_write_acked(struct fo_endpoint *e)
+{
+	struct fo_lazy *z = &e->lazy;
+
+	for (unsigned i = 0; i < FO_LAZY_CHUNK && z->n; i++, z->n--) {
+		const struct lease *l = pool_get(e->pool, z->ring[z->first].addr);
+
+		/* else it has been written since, and all that is known of it */
+		if (l && l->serial == z->ring[z->first].serial && !(l->flags & LEASE_DIRTY))
+			e->sink.put(e->sink.ctx, l, NULL);
+		z->first = (z->first + 1) % FO_LAZY_MAX;
+	}
+	z->at = z->n ? e->now.mono : MONO_NEVER;
 }
 
 static void accepted(struct fo_endpoint *e, const struct fo_sent *s, const struct lease *l)
@@ -49,7 +83,10 @@ static void accepted(struct fo_endpoint *e, const struct fo_sent *s, const struc
 		return;
 	}
 	then = binding_acked(l, s->pet, s->state, e->now.wall);
-	fo_store(e, &then, NULL);
+	if (write_later(e, &then))
+		(void)pool_apply(e->pool, &then, e->batch);
+	else
+		fo_store(e, &then, NULL);
 }
 
 /* What is done about a refusal, in words. */

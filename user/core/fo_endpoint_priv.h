@@ -14,19 +14,22 @@
 #include "core/fo_endpoint.h"
 
 #define FO_SEC_US 1000000LL
-#define FO_HANDSHAKE_US (15 * FO_SEC_US)   /* failover-wire §7 */
-#define FO_CONTACT_ISC_SEC 20		   /* decision A17 */
-#define FO_STARTUP_SEC 15		   /* failover-behaviour §8 */
-#define FO_CLOSING_US (30 * FO_SEC_US)	   /* that a shutdown waits for acknowledgements */
-#define FO_STUCK_US (300 * FO_SEC_US)	   /* decision A11 */
-#define FO_ACK_DELAY_US 100000		   /* failover-behaviour §8 */
-#define FO_TELL_LATER_US (2 * FO_SEC_US)   /* failover-behaviour §3.7, 6 */
-#define FO_OPERATIONAL_SEC 10		   /* decision A9 */
-#define FO_RETRY_SEC 60			   /* first retry of rejected updates; doubles */
-#define FO_RETRY_MAX_SEC 3600		   /* decision A16 */
-#define FO_BALANCE_US (60 * FO_SEC_US)	   /* at least this often */
-#define FO_BALANCE_MIN_US (1 * FO_SEC_US)  /* and at most, after changes */
-#define FO_BALANCE_CHUNK 2048		   /* addresses on their way to the partner at one time */
+#define FO_HANDSHAKE_US (15 * FO_SEC_US)  /* failover-wire §7 */
+#define FO_CONTACT_ISC_SEC 20		  /* decision A17 */
+#define FO_STARTUP_SEC 15		  /* failover-behaviour §8 */
+#define FO_CLOSING_US (30 * FO_SEC_US)	  /* that a shutdown waits for acknowledgements */
+#define FO_STUCK_US (300 * FO_SEC_US)	  /* decision A11 */
+#define FO_ACK_DELAY_US 100000		  /* failover-behaviour §8 */
+#define FO_TELL_LATER_US (2 * FO_SEC_US)  /* failover-behaviour §3.7, 6 */
+#define FO_OPERATIONAL_SEC 10		  /* decision A9 */
+#define FO_RETRY_SEC 60			  /* first retry of rejected updates; doubles */
+#define FO_RETRY_MAX_SEC 3600		  /* decision A16 */
+#define FO_BALANCE_US (60 * FO_SEC_US)	  /* at least this often */
+#define FO_BALANCE_MIN_US (1 * FO_SEC_US) /* and at most, after changes */
+#define FO_BALANCE_CHUNK 2048		  /* addresses on their way to the partner at one time */
+#define FO_LAZY_US (2 * FO_SEC_US)	  /* as ISC's (failover-behaviour §1.3, 4) */
+#define FO_LAZY_MAX 16384
+#define FO_LAZY_CHUNK 1024
 #define FO_TAKE_AGAIN_US (20 * FO_SEC_US)  /* after a refusal */
 #define FO_POOLREQ_US (60 * FO_SEC_US)	   /* failover-behaviour §6.3 */
 #define FO_POOLREQ_SOON_US (5 * FO_SEC_US) /* own kind, and nothing left or more to come */
@@ -64,6 +67,18 @@ struct fo_flight { /* one BNDUPD; xid 0: unused */
 	struct fo_sent b[FO_BATCH_MAX];
 };
 
+/* Acknowledgements of running leases, not written yet: a record that says less is never wrong, it
+ * only makes the update go once more after a restart; and what is granted on the strength of one is
+ * written, with it, before the client hears. So they wait, for the next change or a quiet moment.
+ */
+struct fo_lazy {
+	mono_t at; /* MONO_NEVER: none */
+	uint32_t first, n;
+	struct {
+		uint32_t addr, serial;
+	} ring[FO_LAZY_MAX];
+};
+
 /* What the partner asked for by UPDREQ or UPDREQALL. */
 struct fo_dump {
 	bool active, all;
@@ -90,8 +105,8 @@ struct fo_endpoint {
 	/* link */
 	enum fo_link link;
 	bool own_kind, new_pair, heard; /* heard: STATE on this link */
-	bool isc; /* the partner is of another make, as last heard; its rules are ISC's */
-	bool runs;			/* the partner understands runs */
+	bool isc;  /* the partner is of another make, as last heard; its rules are ISC's */
+	bool runs; /* the partner understands runs */
 	bool heard_since_start, hold, partner_sign;
 	bool tell_lost;	     /* the partner is to learn that its storage is older than it was */
 	uint64_t peer_count; /* its start counter as told on this link; 0: not told */
@@ -120,7 +135,9 @@ struct fo_endpoint {
 	uint32_t ack_len, n_acks;
 	uint8_t acks[FO_ACK_BUF]; /* whole BNDACK messages */
 	uint32_t max_flights;
-	struct fo_flight *flights; /* behind this struct */
+	struct fo_lazy lazy;
+	uint32_t flight_hint, ack_hint; /* acknowledgements mostly come in order */
+	struct fo_flight *flights;	/* behind this struct */
 };
 
 static inline bool fo_due(mono_t t, const struct now *now)
@@ -200,6 +217,7 @@ bool fo_taking_back(const struct fo_endpoint *e, const struct lease *l);
 
 /* --- fo_acked.c --- */
 void fo_updates_acked(struct fo_endpoint *e, const struct fo_msg *m);
+void fo_write_acked(struct fo_endpoint *e);    /* some of what waits in e->lazy */
 void fo_updates_reset(struct fo_endpoint *e);  /* the link is gone */
 void fo_updates_retry(struct fo_endpoint *e);  /* rejected ones again */
 void fo_updates_forget(struct fo_endpoint *e); /* FO_DO_CLEAR_ACKED */

@@ -232,9 +232,14 @@ static const struct lease *next_binding(struct fo_endpoint *e, bool *ret_dump)
 
 static struct fo_flight *free_flight(struct fo_endpoint *e)
 {
-	for (uint32_t i = 0; i < e->max_flights; i++)
-		if (!e->flights[i].xid)
-			return &e->flights[i];
+	for (uint32_t i = 0; e->n_flights < e->max_flights && i < e->max_flights; i++) {
+		uint32_t at = (e->flight_hint + i) % e->max_flights;
+
+		if (e->flights[at].xid)
+			continue;
+		e->flight_hint = at;
+		return &e->flights[at];
+	}
 	return NULL;
 }
 
@@ -295,11 +300,11 @@ static void fill(struct fo_endpoint *e, struct fo_flight *f, struct fo_writer *w
 
 static bool send_one(struct fo_endpoint *e)
 {
-	struct fo_flight *f = free_flight(e);
+	struct fo_flight *f = e->n_flights < e->peer_window ? free_flight(e) : NULL;
 	uint8_t buf[FO_MSG_MAX];
 	struct fo_writer w;
 
-	if (!f || e->n_flights >= e->peer_window)
+	if (!f)
 		return false;
 	f->n = f->open = 0;
 	f->dump = false;

@@ -17,6 +17,16 @@ static void note_bad(struct lease_store *st, uint32_t addr, int r)
 	st->bad_addr = addr;
 }
 
+int lease_store_read(struct lease_store *st)
+{
+	return lease_env_read(&st->env);
+}
+
+void lease_store_read_end(struct lease_store *st)
+{
+	lease_env_read_end(&st->env);
+}
+
 int lease_store_get(struct lease_store *st, uint32_t addr, struct lease *ret,
 		    struct lease_client *ret_client)
 {

@@ -74,6 +74,10 @@ void lease_store_dispatch(struct lease_store *st);
 
 /* --- reading (loop thread): what is durable --------------------------------------------------- */
 
+/* Reads between these two see one moment, and cost less than each for itself. 0 or -errno; then
+ * without lease_store_read_end. */
+int lease_store_read(struct lease_store *st);
+void lease_store_read_end(struct lease_store *st);
 int lease_store_get(struct lease_store *st, uint32_t addr, struct lease *ret,
 		    struct lease_client *ret_client); /* -ENOENT, -EBADMSG, -EIO */
 int lease_store_get_relation(struct lease_store *st, const char *name, struct fo_record *ret);

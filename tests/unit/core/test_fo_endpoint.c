@@ -147,6 +147,42 @@ static void test_run_wanted_back(void **state)
 	world_done(w);
 }
 
+/* The record of a running lease says "not acknowledged" for a while longer: after a crash the
+ * update goes once more, and nothing is promised on the strength of what was not written. */
+static void test_acks_written_later(void **state)
+{
+	struct world *w = normal_pair();
+	const struct lease *row, *disk;
+	unsigned c = 1;
+
+	(void)state;
+	while (!request(P, c, false))
+		c++;
+	run(w, 0.5);
+	row = pool_get(P->pool, w->client_addr[c]);
+	disk = &P->disk.l[row->addr - FIRST];
+	assert_false(row->flags & LEASE_DIRTY);
+	assert_true(row->acked_pet > 0);
+	assert_true(disk->flags & LEASE_DIRTY && !disk->acked_pet);
+	crash(P, true);
+	boot(P);
+	assert_true(settle(w, FO_NORMAL, FO_NORMAL, 30));
+	assert_same(w, 0);
+	run(w, 3);
+	assert_false(disk->flags & LEASE_DIRTY);
+	assert_true(disk->acked_pet > 0);
+	(void)request(P, c, false); /* a change takes it along, and is not undone by it */
+	run(w, 0.5);
+	(void)request(P, c, false);
+	run(w, 0.5);
+	assert_true(disk->flags & LEASE_DIRTY && disk->acked_pet > 0);
+	assert_int_equal(P->ep->lazy.n, 2);
+	run(w, 3);
+	assert_int_equal(P->ep->lazy.n, 0);
+	assert_false(disk->flags & LEASE_DIRTY);
+	world_done(w);
+}
+
 static void test_smaller_window(void **state)
 {
 	struct world *w = new_world(3);
@@ -1017,6 +1053,7 @@ int main(void)
 		cmocka_unit_test(test_runs_for_former_partner),
 		cmocka_unit_test(test_runs_for_lost_disk),
 		cmocka_unit_test(test_run_wanted_back),
+		cmocka_unit_test(test_acks_written_later),
 		cmocka_unit_test(test_first_start),
 		cmocka_unit_test(test_smaller_window),
 		cmocka_unit_test(test_leases_replicate),
