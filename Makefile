@@ -38,7 +38,7 @@ helpers   := $(patsubst tests/lib/%.c,$(B)/tests/lib/%.so,$(wildcard tests/lib/p
 progs     := $(if $(wildcard user/main.c),$(B)/twinleased) $(if $(ctl_src),$(B)/twinctl) $(tools)
 
 all: $(progs) $(bpf_obj)
-.PHONY: all tests test test-pure sim test-bpf test-netns test-interop asan asan-progs fuzz fuzzers bench format install clean
+.PHONY: all tests test test-pure test-cases sim test-bpf test-netns test-interop asan asan-progs fuzz fuzzers bench format install clean
 
 # Target bpf has no <asm/types.h>: the directory where the same compiler finds it for this machine.
 asm_dir = $(patsubst %/asm/types.h,%,$(filter %/asm/types.h,\
@@ -85,8 +85,11 @@ $(filter %.so,$(helpers)): $(B)/tests/lib/%.so: tests/lib/%.c Makefile
 
 # --- tests --------------------------------------------------------------------------------------
 tests: $(progs) $(core_unit) $(edge_unit) $(replays) $(helpers) $(bpf_tests)
-test: all $(core_unit) $(edge_unit) $(replays) $(helpers) test-pure
+test: all $(core_unit) $(edge_unit) $(replays) $(helpers) test-pure test-cases
 	$(Q)B=$(B) tests/run unit $(core_unit) $(edge_unit) $(replays)
+# Every case of acceptance is shown by a test that exists.
+test-cases:
+	$(Q)tests/check-cases
 # The core's only undefined symbols are its own and mem*: no socket, clock, heap, log or database.
 test-pure: $(B)/libcore.a
 	$(Q)tests/check-pure $(if $(SANITIZED),--sanitized) $<
