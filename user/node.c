@@ -49,7 +49,7 @@ static void thaw(struct node *n)
 		n->count.frozen++;
 		log_event(LOG_L_WARNING, "was-frozen", "for_ms=%" PRId64 " as-after=restart",
 			  gap / 1000);
-		outbox_clear(&n->outbox);
+		node_outbox_clear(n);
 		if (node_partner_restart(n) < 0)
 			node_put_refused(n);
 		return;
@@ -158,6 +158,14 @@ static void out(struct node *n, const struct outbox_item *i)
 		node_partner_out(n, i);
 }
 
+void node_outbox_clear(struct node *n)
+{
+	outbox_clear(&n->outbox);
+	for (unsigned i = 0; i < n->conf->n_relations; i++)
+		n->relations[i].waiting = 0;
+	n->waiting = 0;
+}
+
 void node_flush(struct node *n)
 {
 	const struct outbox_item *i;
@@ -223,7 +231,7 @@ static void partner_turn(struct node *n)
 			fo_net_close(n->net, i, FO_CLOSE_STATE);
 			fo_endpoint_link_down(r->ep, &n->now, FO_CLOSE_STATE);
 		}
-		r->broken = false;
+		r->broken = r->persisted = false;
 	}
 }
 
@@ -263,7 +271,7 @@ static void stop_serving(struct node *n, int err)
 	}
 	n->serving = n->suspect = false;
 	n->probe = 0;
-	outbox_clear(&n->outbox);
+	node_outbox_clear(n);
 	node_partner_lost(n, FO_CLOSE_STATE);
 	n->retry_store = mono_add_us(n->now.mono, RETRY_STORE_US);
 }
@@ -320,6 +328,8 @@ void node_turn_end(struct node *n)
 		serve_turn(n);
 	else
 		try_store_again(n);
+	if (n->net)
+		fo_net_turn(n->net);
 	node_reload_turn(n);
 	if (n->dp && !n->maps_wrong && n->now.mono.us - n->vouched.us >= 500000) {
 		datapath_alive(n->dp);

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #define EVENTS_PER_MIN 60
+#define LIFE_EVENTS_PER_MIN 120 /* states, links: more than any partner causes that is in order */
 
 typedef void describe_fn(const struct node_relation *r, char *buf, size_t size, uint32_t a,
 			 uint32_t b);
@@ -157,7 +158,8 @@ void node_partner_event(struct node_relation *r, const char *what, const char *w
 	const struct kind *k = find_kind(what);
 	char about[160], at[32] = "", ip[16], quoted[160];
 
-	if (k->limited && !log_allow(&r->limit, EVENTS_PER_MIN, r->node->now.mono))
+	if (k->limited ? !log_allow(&r->limit, EVENTS_PER_MIN, r->node->now.mono)
+		       : !log_allow(&r->limit_life, LIFE_EVENTS_PER_MIN, r->node->now.mono))
 		return;
 	if (addr)
 		snprintf(at, sizeof(at), " address=%s", ctl_addr_text(addr, ip));

@@ -35,11 +35,24 @@ struct fo_view node_view_silent(void)
 /* --- sink: what an endpoint wants done ----------------------------------------------------------
  */
 
-static bool wait_for_link(struct node_relation *r, uint16_t kind, const void *data, size_t len)
+/* NULL: there is no room, or this relationship has its part of it. */
+static void *wait_for_commit(struct node_relation *r, uint16_t kind, uint32_t len)
 {
 	struct node *n = r->node;
-	struct out_link *p = outbox_push(&n->outbox, node_wait_for(n), kind, (uint16_t)r->index,
-					 (uint32_t)(sizeof(*p) + len));
+	void *p = NULL;
+
+	if (r->waiting + len <= NODE_OUTBOX_RELATION && n->waiting + len <= NODE_OUTBOX / 4 * 3)
+		p = outbox_push(&n->outbox, node_wait_for(n), kind, (uint16_t)r->index, len);
+	if (!p)
+		return NULL;
+	r->waiting += len;
+	n->waiting += len;
+	return p;
+}
+
+static bool wait_for_link(struct node_relation *r, uint16_t kind, const void *data, size_t len)
+{
+	struct out_link *p = wait_for_commit(r, kind, (uint32_t)(sizeof(*p) + len));
 
 	if (!p)
 		return false;
@@ -81,6 +94,7 @@ static void sink_persist(void *ctx, const struct fo_record *rec)
 	struct node_relation *r = ctx;
 	struct node *n = r->node;
 
+	r->persisted = true;
 	if (lease_store_put_relation(n->store, n->conf->relations[r->index].fo.name, rec) < 0)
 		node_put_refused(n);
 }
@@ -121,8 +135,7 @@ static void sink_policy(void *ctx, const struct fo_view *v)
 {
 	struct node_relation *r = ctx;
 	struct node *n = r->node;
-	struct out_policy *p = outbox_push(&n->outbox, node_wait_for(n), OUT_POLICY,
-					   (uint16_t)r->index, sizeof(*p));
+	struct out_policy *p = wait_for_commit(r, OUT_POLICY, sizeof(*p));
 
 	r->policy_lost = !p;
 	if (!p) { /* no room to wait: serve nobody, which is never wrong, and try again */
@@ -207,6 +220,25 @@ static void net_message(void *ctx, unsigned i, const struct fo_msg *m)
 	fo_endpoint_message(e, m, &n->now);
 }
 
+/* Clients have their part of a batch, and other relationships theirs of the outbox, whatever the
+ * partner says. Who waits for our disk is not silent. */
+static bool net_room(void *ctx, unsigned i)
+{
+	struct node *n = ctx;
+	struct node_relation *r = &n->relations[i];
+
+	if (!n->serving)
+		return true;
+	if (r->persisted) /* a change of state looks at every binding: one in a turn */
+		return false;
+	if (lease_store_room(n->store, NODE_LINK_LEAVES) &&
+	    r->waiting < NODE_OUTBOX_RELATION / 2 && n->waiting < NODE_OUTBOX / 2)
+		return true;
+	if (r->ep)
+		fo_endpoint_alive(r->ep, &n->now);
+	return false;
+}
+
 static void net_garbage(void *ctx, unsigned i, enum fo_verdict v)
 {
 	struct node *n = ctx;
@@ -279,6 +311,8 @@ static void out_to_link(struct node *n, const struct outbox_item *i)
 
 void node_partner_out(struct node *n, const struct outbox_item *i)
 {
+	n->relations[i->relation].waiting -= i->len;
+	n->waiting -= i->len;
 	if (i->kind == OUT_POLICY)
 		switch_policy(n, i->relation, outbox_payload(i));
 	else
@@ -328,7 +362,9 @@ static int load_one(struct node *n, struct node_relation *r)
 
 	if (err < 0 && err != -ENOENT)
 		return err;
-	memset(r->mem, 0, fo_endpoint_size(c)); /* what lies behind stays unmapped */
+	/* zero again, and no page of it is taken before it is used */
+	if (madvise(r->mem, r->size, MADV_DONTNEED) < 0)
+		return -errno;
 	r->ep = fo_endpoint_init(r->mem, r->size, c, err ? NULL : &rec, n->start_count, n->pool,
 				 &n->hash, &sink, &n->now);
 	fo_endpoint_turn(r->ep, lease_store_batch(n->store), &n->now);
@@ -346,7 +382,7 @@ int node_partner_load(struct node *n)
 
 int node_partner_start(struct node *n, char err[256])
 {
-	struct fo_net_ops ops = { n, net_up, net_down, net_message, net_garbage };
+	struct fo_net_ops ops = { n, net_up, net_down, net_message, net_garbage, net_room };
 
 	if (!n->conf->n_relations)
 		return 0;

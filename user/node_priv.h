@@ -19,6 +19,8 @@
 #define NODE_STALE_US 2000000	 /* older datagrams are not answered (decision A19) */
 #define NODE_LATE_US 3000000	 /* nor are replies sent that waited longer for the disk */
 #define NODE_OUTBOX (64u << 20)	 /* mapped lazily */
+#define NODE_OUTBOX_RELATION (6u << 20) /* of one relationship: both windows, at their largest */
+#define NODE_LINK_LEAVES 2048		/* records of a batch that partners leave to clients */
 #define NODE_MAX_OFFERS 65536
 
 enum outbox_kind { OUT_REPLY, OUT_FO_MESSAGE, OUT_FO_CLOSE, OUT_POLICY };
@@ -34,8 +36,10 @@ struct node_relation {
 	bool touched;		/* bindings changed in this turn */
 	bool policy_lost;	/* its last view found no room to wait */
 	bool map_wrong;		/* the kernel has a policy that is not in force any more */
+	uint32_t waiting;	/* octets of it in the outbox */
+	bool persisted;		/* its record was put in this turn */
 	bool broken;		/* something for the partner found no room: close */
-	struct log_limit limit; /* of events that updates cause */
+	struct log_limit limit, limit_life; /* of events that updates cause; of others */
 };
 
 struct node_scope {
@@ -75,6 +79,7 @@ struct node {
 	uint32_t n_touched;
 
 	struct outbox outbox;
+	uint32_t waiting; /* octets in it that are for partners; the rest is for clients */
 	uint64_t durable;
 	bool suspect; /* a record found no room: memory says what the disk never will */
 
@@ -147,6 +152,7 @@ int node_partner_load(struct node *n);
 int node_partner_start(struct node *n, char err[256]);
 void node_partner_close(struct node *n);
 void node_partner_out(struct node *n, const struct outbox_item *i);
+void node_outbox_clear(struct node *n);
 void node_partner_lost(struct node *n, enum fo_close_reason why); /* every link at once */
 int node_partner_restart(struct node *n); /* the endpoints, while the leases stay as they are */
 void node_policy_again(struct node_relation *r);

@@ -219,7 +219,7 @@ static void swap(struct node *n)
 		return;
 	}
 	node_partner_lost(n, FO_CLOSE_STATE);
-	outbox_clear(&n->outbox);
+	node_outbox_clear(n);
 	free(n->scopes);
 	n->scopes = scopes;
 	n->n_touched = 0;

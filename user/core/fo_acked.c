@@ -204,7 +204,7 @@ void fo_updates_reset(struct fo_endpoint *e)
 	e->ack_len = e->n_acks = 0; /* received, but never to be acknowledged (§8.3) */
 	e->ack_at = MONO_NEVER;
 	e->asked_xid = 0;
-	e->dump.active = false;
+	e->dump.active = e->asked_of_us = false;
 	e->dump.flights = 0;
 	fo_updates_retry(e);
 	e->retry_sec = FO_RETRY_SEC;
@@ -220,12 +220,13 @@ bool fo_is_flying(const struct fo_endpoint *e, uint32_t addr, bool run)
 	return false;
 }
 
-/* The next binding of this relationship at or after @addr. */
+/* The next binding of this relationship at or after @addr. Other relationships' ranges are stepped
+ * over as a whole: a server with a thousand of them walks for each. */
 const struct lease *fo_next_mine(const struct fo_endpoint *e, uint64_t addr)
 {
-	const struct lease *l = NULL;
+	const struct lease *l;
 
-	for (; addr <= UINT32_MAX; addr = (uint64_t)l->addr + 1) {
+	for (; addr <= UINT32_MAX; addr = (uint64_t)pool_range_last(e->pool, l->addr) + 1) {
 		l = pool_next(e->pool, (uint32_t)addr);
 		if (!l || fo_mine(e, l->addr))
 			return l;
@@ -258,7 +259,8 @@ void fo_updates_forget(struct fo_endpoint *e)
 		struct lease d = fo_mark_dirty(l);
 
 		d.acked_pet = 0;
-		fo_store(e, &d, NULL);
+		if (d.flags != l->flags || d.acked_state != l->acked_state || l->acked_pet)
+			fo_store(e, &d, NULL);
 	}
 	fo_run_forget(e);
 }

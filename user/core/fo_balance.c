@@ -228,8 +228,11 @@ void fo_balance_asked(struct fo_endpoint *e, uint32_t xid)
 	struct fo_writer w;
 	uint32_t n = 0;
 
-	if (e->conf->primary && e->rec.end.state == FO_NORMAL)
+	/* it looks at every address: who asks all the time is told "none" in between */
+	if (e->conf->primary && e->rec.end.state == FO_NORMAL && fo_due(e->given_at, &e->now)) {
 		n = balance_primary(e, true);
+		e->given_at = mono_add_us(e->now.mono, FO_BALANCE_MIN_US);
+	}
 	fo_begin(e, &w, buf, FO_POOLRESP, xid);
 	fo_write_u32(&w, FO_OPT_ADDRESSES_TRANSFERRED, n);
 	fo_send(e, &w);

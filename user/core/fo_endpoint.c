@@ -407,6 +407,7 @@ void fo_endpoint_tick(struct fo_endpoint *e, const struct now *now)
 		fo_write_acked(e);
 	if (fo_due(e->retry_at, now))
 		fo_updates_retry(e);
+	fo_updates_begin(e);
 	pump(e);
 }
 
@@ -428,6 +429,8 @@ static mono_t next_of_link(const struct fo_endpoint *e)
 		t = mono_min(t, mono_add_us(e->acked, FO_STUCK_US));
 	else if (e->dump.active && e->dump.all && e->dump.cursor <= UINT32_MAX)
 		t = e->now.mono; /* the walk goes on */
+	if (e->asked_of_us)
+		t = mono_min(t, e->dump_at);
 	if (fo_awaits_partner(e))
 		t = mono_min(t, mono_add_us(e->progress, FO_STUCK_US));
 	return mono_min(t, e->ack_at);

@@ -118,6 +118,8 @@ void fo_endpoint_link_up(struct fo_endpoint *e, const struct now *now, bool ours
 void fo_endpoint_link_down(struct fo_endpoint *e, const struct now *now, enum fo_close_reason why);
 /* One whole message (fo_msg_decode said FO_OK). */
 void fo_endpoint_message(struct fo_endpoint *e, const struct fo_msg *m, const struct now *now);
+/* Something has come that the driver has no room for yet: the partner is not silent. */
+void fo_endpoint_alive(struct fo_endpoint *e, const struct now *now);
 /* A message that does not decode: closes the link. */
 void fo_endpoint_garbage(struct fo_endpoint *e, enum fo_verdict v, const struct now *now);
 

@@ -34,8 +34,10 @@
 #define FO_POOLREQ_US (60 * FO_SEC_US)	   /* failover-behaviour §6.3 */
 #define FO_POOLREQ_SOON_US (5 * FO_SEC_US) /* own kind, and nothing left or more to come */
 #define FO_WALK_CHUNK 4096		   /* rows looked at for a dump in one turn */
+#define FO_DUMP_MIN_US (1 * FO_SEC_US) /* from one start of a dump to the next */
 #define FO_SKEW_WINDOW_US (2 * FO_SEC_US)
 #define FO_SKEW_TELL_US (60 * FO_SEC_US) /* one event a minute while updates are refused */
+#define FO_FUTURE_SEC 60     /* that a time of the past may lie ahead */
 #define FO_TRANSLATE_MS 2000		 /* smaller differences are the jitter of whole seconds */
 
 #define FO_BATCH_MAX 40 /* bindings of one BNDUPD: 51 octets is the smallest */
@@ -121,7 +123,7 @@ struct fo_endpoint {
 
 	/* timers: MONO_NEVER when not armed */
 	mono_t handshake_at, contact_at, tell_at, startup_at, safe_at, ack_at, retry_at, balance_at,
-		balanced, poolreq_at, progress, acked, operational_at;
+		balanced, given_at, poolreq_at, progress, acked, operational_at;
 	mono_t closing_until; /* being shut down: service has ended, the partner learns the rest */
 	uint64_t closing_batch; /* with this commit the end of service is in force; 0 no shutdown */
 	uint32_t recover_until; /* UTC sec; 0 not waiting */
@@ -131,6 +133,8 @@ struct fo_endpoint {
 	bool more_to_move; /* addresses, to the partner's share */
 	mono_t take_at;	   /* no runs are wanted back before */
 	struct fo_dump dump;
+	bool asked_of_us; /* for a dump that is to begin at dump_at */
+	mono_t dump_at;	  /* earliest, whatever link it is asked on */
 	uint32_t n_flights, unacked, rejected, retry_sec;
 	uint32_t ack_len, n_acks;
 	uint8_t acks[FO_ACK_BUF]; /* whole BNDACK messages */
@@ -208,6 +212,7 @@ void fo_remember_start(struct fo_endpoint *e, uint8_t state); /* with the partne
 void fo_updates_pump(struct fo_endpoint *e);
 void fo_updates_ask(struct fo_endpoint *e, bool all);
 void fo_updates_asked(struct fo_endpoint *e, bool all, uint32_t xid);
+void fo_updates_begin(struct fo_endpoint *e); /* what was asked of us, when its time has come */
 void fo_updates_done(struct fo_endpoint *e, uint32_t xid);
 uint8_t fo_state_to_send(const struct fo_endpoint *e, const struct lease *l);
 /* The partner holds something else, or may: tell it (again). */

@@ -280,6 +280,11 @@ void fo_endpoint_message(struct fo_endpoint *e, const struct fo_msg *m, const st
 	fo_endpoint_pump(e, now); /* an acknowledgement makes room for more */
 }
 
+void fo_endpoint_alive(struct fo_endpoint *e, const struct now *now)
+{
+	e->last_heard = now->mono;
+}
+
 void fo_endpoint_garbage(struct fo_endpoint *e, enum fo_verdict v, const struct now *now)
 {
 	e->now = *now;

@@ -139,6 +139,15 @@ static struct lease untold(const struct lease *l)
 	return r;
 }
 
+/* What has happened cannot lie in the future: after a restart it would, by the disk, be this
+ * server's clock that is wrong (decision A20), and nobody would be served. */
+static bool in_the_future(const struct fo_endpoint *e, const struct lease *l)
+{
+	uint32_t latest = sec_clamp(e->now.wall.sec + FO_FUTURE_SEC);
+
+	return l->cltt > latest || l->stos > latest;
+}
+
 static enum fo_reject receive_one(struct fo_endpoint *e, const struct fo_binding *b, struct told *t)
 {
 	struct lease ours, then;
@@ -148,6 +157,8 @@ static enum fo_reject receive_one(struct fo_endpoint *e, const struct fo_binding
 	readable = read_client(b, &t->client);
 	t->row = fo_mine(e, b->addr) ? pool_get(e->pool, b->addr) : NULL;
 	read_update(e, b, &t->client, t->row, &t->u);
+	if (in_the_future(e, &t->u.lease))
+		return FO_REJECT_TIME_MISMATCH;
 	if (e->own_kind && b->run > 1)
 		return fo_receive_run(e, &t->u, b->run);
 	if (!t->row)

@@ -194,14 +194,13 @@ static const struct lease *next_walked(struct fo_endpoint *e)
 	const struct lease *l;
 
 	for (unsigned i = 0; i < FO_WALK_CHUNK && e->dump.cursor <= UINT32_MAX; i++) {
-		l = pool_next(e->pool, (uint32_t)e->dump.cursor);
+		l = fo_next_mine(e, e->dump.cursor);
 		if (!l) {
 			e->dump.cursor = UINT64_MAX;
 			return NULL;
 		}
 		e->dump.cursor = l->addr;
-		if (fo_mine(e, l->addr) && !(l->flags & LEASE_DIRTY) &&
-		    !pool_is_in_flight(e->pool, l->addr))
+		if (!(l->flags & LEASE_DIRTY) && !pool_is_in_flight(e->pool, l->addr))
 			return l;
 		if (l->flags & LEASE_DIRTY) { /* changed since the request, perhaps */
 			e->dump.batch = e->batch;
@@ -370,15 +369,12 @@ static void note_all(struct fo_endpoint *e)
 			note(e, l);
 }
 
-/* A second request starts again, and only the latest is answered (failover-behaviour §3.7, 7). */
-void fo_updates_asked(struct fo_endpoint *e, bool all, uint32_t xid)
+static void begin_dump(struct fo_endpoint *e, uint32_t xid)
 {
 	struct fo_dump *d = &e->dump;
 
-	if (all && !e->rec.end.owes_all) {
-		e->rec.end.owes_all = true;
-		fo_persist(e);
-	}
+	e->asked_of_us = false;
+	e->dump_at = mono_add_us(e->now.mono, FO_DUMP_MIN_US);
 	fo_updates_retry(e);
 	note_all(e);
 	if (!e->runs && e->rec.end.owes_all)
@@ -390,6 +386,26 @@ void fo_updates_asked(struct fo_endpoint *e, bool all, uint32_t xid)
 		e->flights[i].dump = false;
 	await_flights(e);
 	fo_updates_pump(e);
+}
+
+/* A second request starts again, and only the latest is answered (failover-behaviour §3.7, 7). Each
+ * start looks at every binding: one that comes too soon after another waits its time. */
+void fo_updates_asked(struct fo_endpoint *e, bool all, uint32_t xid)
+{
+	if (all && !e->rec.end.owes_all) {
+		e->rec.end.owes_all = true;
+		fo_persist(e);
+	}
+	e->dump.active = false;
+	e->dump.xid = xid;
+	e->asked_of_us = true;
+	fo_updates_begin(e);
+}
+
+void fo_updates_begin(struct fo_endpoint *e)
+{
+	if (e->asked_of_us && fo_due(e->dump_at, &e->now))
+		begin_dump(e, e->dump.xid);
 }
 
 void fo_updates_done(struct fo_endpoint *e, uint32_t xid)

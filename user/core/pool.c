@@ -309,6 +309,13 @@ int pool_apply(struct pool *p, const struct lease *l, uint64_t batch)
 
 /* --- walking and counting ------------------------------------------------------------------- */
 
+uint32_t pool_range_last(const struct pool *p, uint32_t addr)
+{
+	uint32_t i = pool_range_of(p, addr);
+
+	return i < p->t->n_ranges ? p->t->ranges[i].last : addr;
+}
+
 const struct lease *pool_next(const struct pool *p, uint32_t addr)
 {
 	uint32_t i = pool_range_from(p, addr), id;

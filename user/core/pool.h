@@ -130,6 +130,8 @@ uint32_t pool_dirty_count(const struct pool *p, unsigned relation); /* queued + 
 /* --- walking and counting ------------------------------------------------------------------- */
 
 /* The next row at or after @addr that has a record, in address order; NULL at the end. */
+/* The last address of the range that @addr lies in; @addr where it lies in none. */
+uint32_t pool_range_last(const struct pool *p, uint32_t addr);
 const struct lease *pool_next(const struct pool *p, uint32_t addr);
 
 struct pool_counts {

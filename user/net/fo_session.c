@@ -34,8 +34,11 @@
 #define FIRST_MESSAGE_LIMIT_S 15 /* an accepted connection must say CONNECT within */
 #define LINGER_S 2		 /* what was sent before a close may take this long */
 #define INPUT_MAX (64 * 1024)	 /* unread octets per connection */
-#define OUTPUT_MAX (8 << 20)	 /* unsent ones: more than both windows can hold */
+#define OUTPUT_MIN (256 * 1024)	 /* unsent ones, beside what both windows can hold */
 #define HALF_OPEN_MAX 4		 /* accepted and silent, per partner (decision E6) */
+#define TURN_MESSAGES 64	 /* of one link in one turn; others are served in between */
+#define TURN_MESSAGES_ALL 256	 /* of all links */
+#define TURN_ACCEPTS 64
 
 struct link {
 	struct fo_net *net;
@@ -46,6 +49,9 @@ struct link {
 	bool isc;    /* of another make, as far as we know: its receive timer is another one */
 	bool spoken; /* the partner has said something on it */
 	bool choked; /* what was not sent is more than it may be: about to be closed */
+	bool heard_now;	 /* in the list of those heard in this turn */
+	unsigned budget; /* messages that it may still say in this turn */
+	struct link *next_heard;
 	int retry_ms;
 	struct event *retry; /* primaries, and secondaries of an ISC dhcpd */
 	mono_t heard;
@@ -65,6 +71,8 @@ struct fo_net {
 	unsigned n_links;
 	struct evconnlistener **listeners;
 	unsigned n_listeners;
+	unsigned accepts, messages; /* in this turn */
+	struct link *heard;	    /* likewise */
 	struct inbound *inbound;
 	struct log_limit strangers;
 };
@@ -128,6 +136,30 @@ static void link_drop(struct link *l, bool gently)
 		bufferevent_free(bev);
 }
 
+/* A link that is heard in this turn is looked at again at its end. */
+static void link_note_heard(struct link *l)
+{
+	if (l->heard_now)
+		return;
+	l->heard_now = true;
+	l->budget = TURN_MESSAGES;
+	l->next_heard = l->net->heard;
+	l->net->heard = l;
+}
+
+static bool link_may_speak(struct link *l)
+{
+	struct fo_net *n = l->net;
+
+	link_note_heard(l);
+	if (!l->budget || n->messages >= TURN_MESSAGES_ALL ||
+	    !n->ops.room(n->ops.ctx, l->relation))
+		return false;
+	l->budget--;
+	n->messages++;
+	return true;
+}
+
 /* Cut the input into messages. Returns false when the connection is no longer this link's. */
 static bool link_input(struct link *l)
 {
@@ -139,8 +171,14 @@ static bool link_input(struct link *l)
 		size_t have = evbuffer_get_length(in);
 		const uint8_t *p =
 			evbuffer_pullup(in, have < FO_MSG_MAX ? (ssize_t)have : FO_MSG_MAX);
-		enum fo_verdict v = fo_msg_decode(p, have < FO_MSG_MAX ? have : FO_MSG_MAX, &m);
+		enum fo_verdict v;
 
+		if (!link_may_speak(l)) {
+			/* disabled: libevent calls for what lies above its mark on and on */
+			bufferevent_disable(bev, EV_READ);
+			break;
+		}
+		v = fo_msg_decode(p, have < FO_MSG_MAX ? have : FO_MSG_MAX, &m);
 		if (v == FO_MORE)
 			break;
 		if (v == FO_IGNORED_TYPE && m.len) {
@@ -383,20 +421,13 @@ static void inbound_event(struct bufferevent *bev, short what, void *arg)
 	inbound_drop(arg);
 }
 
-static bool is_partner(const struct fo_net *n, const struct sockaddr_in *from)
-{
-	for (unsigned i = 0; i < n->n_links; i++)
-		if (n->links[i].conf->partner.sin_addr.s_addr == from->sin_addr.s_addr)
-			return true;
-	return false;
-}
-
-static unsigned half_open(const struct fo_net *n, const struct sockaddr_in *from)
+/* Relationships with the server at this address: each may have a connection on its way. */
+static unsigned partners_at(const struct fo_net *n, const struct sockaddr_in *from)
 {
 	unsigned count = 0;
 
-	for (const struct inbound *in = n->inbound; in; in = in->next)
-		count += in->from.sin_addr.s_addr == from->sin_addr.s_addr;
+	for (unsigned i = 0; i < n->n_links; i++)
+		count += n->links[i].conf->partner.sin_addr.s_addr == from->sin_addr.s_addr;
 	return count;
 }
 
@@ -416,6 +447,22 @@ static struct link *link_we_begin(struct fo_net *n, const struct sockaddr_in *fr
 		found = l;
 	}
 	return found;
+}
+
+/* A partner says CONNECT at once: of those who do not, the one that has waited longest goes. */
+static void limit_half_open(struct fo_net *n, const struct sockaddr_in *from, unsigned most)
+{
+	struct inbound *oldest = NULL;
+	unsigned count = 0;
+
+	for (struct inbound *in = n->inbound; in; in = in->next) {
+		if (in->from.sin_addr.s_addr != from->sin_addr.s_addr)
+			continue;
+		oldest = in;
+		count++;
+	}
+	if (count >= most)
+		inbound_drop(oldest);
 }
 
 static void inbound_start(struct fo_net *n, evutil_socket_t fd, const struct sockaddr_in *from)
@@ -446,7 +493,7 @@ static void inbound_start(struct fo_net *n, evutil_socket_t fd, const struct soc
 		in->next->prev = &in->next;
 	n->inbound = in;
 	bufferevent_setcb(in->bev, inbound_read, NULL, inbound_event, in);
-	bufferevent_setwatermark(in->bev, EV_READ, 0, INPUT_MAX);
+	bufferevent_setwatermark(in->bev, EV_READ, 0, 2 * FO_MSG_MAX);
 	bufferevent_set_timeouts(in->bev, &limit, NULL);
 	bufferevent_enable(in->bev, EV_READ | EV_WRITE);
 	if (ours)
@@ -459,11 +506,15 @@ static void on_accept(struct evconnlistener *listener, evutil_socket_t fd, struc
 	struct fo_net *n = arg;
 	struct sockaddr_in from;
 	char text[INET_ADDRSTRLEN];
+	unsigned partners;
 
-	(void)listener;
+	if (++n->accepts >= TURN_ACCEPTS)
+		(void)evconnlistener_disable(listener); /* until the turn is over */
 	memset(&from, 0, sizeof(from));
 	memcpy(&from, sa, (size_t)len < sizeof(from) ? (size_t)len : sizeof(from));
-	if (is_partner(n, &from) && half_open(n, &from) < HALF_OPEN_MAX) {
+	partners = partners_at(n, &from);
+	if (partners) {
+		limit_half_open(n, &from, HALF_OPEN_MAX - 1 + partners);
 		inbound_start(n, fd, &from);
 		return;
 	}
@@ -591,13 +642,20 @@ void fo_net_close_all(struct fo_net *n)
 	free(n);
 }
 
+/* Updates are bounded by the partner's window, which is no larger than ours, and acknowledgements
+ * by ours: more than that waits only for one who asks and does not read. */
+static size_t output_max(const struct link *l)
+{
+	return OUTPUT_MIN + 2 * (size_t)l->conf->fo.max_unacked * FO_MSG_MAX;
+}
+
 void fo_net_send(struct fo_net *n, unsigned relation, const uint8_t *msg, size_t len)
 {
 	struct link *l = &n->links[relation];
 
 	if (!l->up || l->choked)
 		return;
-	if (evbuffer_get_length(bufferevent_get_output(l->bev)) + len <= OUTPUT_MAX) {
+	if (evbuffer_get_length(bufferevent_get_output(l->bev)) + len <= output_max(l)) {
 		(void)bufferevent_write(l->bev, msg, len);
 		return;
 	}
@@ -605,6 +663,35 @@ void fo_net_send(struct fo_net *n, unsigned relation, const uint8_t *msg, size_t
 	l->choked = true;
 	log_event(LOG_L_WARNING, "partner-does-not-read", "relationship=%s", l->conf->fo.name);
 	bufferevent_trigger_event(l->bev, BEV_EVENT_ERROR, BEV_TRIG_DEFER_CALLBACKS);
+}
+
+/* What a link said beyond its budget is heard in the next turn, beside the clients. */
+static void link_go_on(struct link *l)
+{
+	l->heard_now = false;
+	if (!l->up || !evbuffer_get_length(bufferevent_get_input(l->bev)))
+		return;
+	if (!l->net->ops.room(l->net->ops.ctx, l->relation)) {
+		link_note_heard(l); /* a commit brings room, and a turn */
+		return;
+	}
+	bufferevent_enable(l->bev, EV_READ);
+	bufferevent_trigger(l->bev, EV_READ, BEV_TRIG_IGNORE_WATERMARKS | BEV_TRIG_DEFER_CALLBACKS);
+}
+
+void fo_net_turn(struct fo_net *n)
+{
+	struct link *l = n->heard, *next;
+
+	if (n->accepts >= TURN_ACCEPTS)
+		for (unsigned i = 0; i < n->n_listeners; i++)
+			(void)evconnlistener_enable(n->listeners[i]);
+	n->accepts = n->messages = 0;
+	n->heard = NULL;
+	for (; l; l = next) {
+		next = l->next_heard;
+		link_go_on(l);
+	}
 }
 
 void fo_net_close(struct fo_net *n, unsigned relation, enum fo_close_reason why)

@@ -15,6 +15,8 @@ struct fo_net_ops { /* all on the loop thread */
 	void (*link_down)(void *ctx, unsigned relation, enum fo_close_reason why);
 	void (*message)(void *ctx, unsigned relation, const struct fo_msg *m);
 	void (*garbage)(void *ctx, unsigned relation, enum fo_verdict v);
+	/* Is there room for what one more message may cause? Where not it stays unread. */
+	bool (*room)(void *ctx, unsigned relation);
 };
 
 /**
@@ -29,6 +31,10 @@ void fo_net_close_all(struct fo_net *n); /* FIN to every partner; NULL is fine *
 
 /* The same relationships, with the same addresses and roles, as another configuration has them. */
 void fo_net_use(struct fo_net *n, const struct conf *c);
+
+/* End of a turn. What a link, or all, said beyond their share of it is heard in the next one, so
+ * that a partner who floods takes neither the clients' turn nor another relationship's. */
+void fo_net_turn(struct fo_net *n);
 
 /* Octets for the partner; dropped when no link is up. */
 void fo_net_send(struct fo_net *n, unsigned relation, const uint8_t *msg, size_t len);
