@@ -8,6 +8,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -117,6 +118,7 @@ static void on_watchdog(evutil_socket_t fd, short what, void *arg)
 }
 
 #define N_EVENTS 4
+#define FILES_WANTED 16384
 
 static int open_signals(struct daemon *d, struct event *ev[N_EVENTS])
 {
@@ -153,6 +155,19 @@ static int loop(struct daemon *d)
 		return fail("the store is broken for good: see the log; the service manager may "
 			    "start me again");
 	return 0;
+}
+
+/* A connection for each relationship, and more for the API: the usual 1,024 are too few. */
+static void raise_file_limit(void)
+{
+	struct rlimit lim;
+
+	if (getrlimit(RLIMIT_NOFILE, &lim) < 0)
+		return;
+	if (lim.rlim_cur < FILES_WANTED && lim.rlim_cur < lim.rlim_max) {
+		lim.rlim_cur = lim.rlim_max < FILES_WANTED ? lim.rlim_max : FILES_WANTED;
+		(void)setrlimit(RLIMIT_NOFILE, &lim);
+	}
 }
 
 static int run(struct daemon *d)
@@ -194,6 +209,7 @@ static int start(const char *file)
 	log_setup(d.conf->server.log_level, d.conf->server.log_format);
 	clock_init();
 	umask(027);
+	raise_file_limit();
 	d.base = event_base_new();
 	if (!d.base || event_base_priority_init(d.base, PRIO_COUNT) < 0)
 		r = fail("out of memory");
