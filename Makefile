@@ -34,7 +34,7 @@ replays   := $(patsubst tests/fuzz/fuzz_%.c,$(B)/tests/fuzz/replay_%,$(wildcard 
 fuzzers   := $(patsubst tests/fuzz/fuzz_%.c,$(B)/tests/fuzz/fuzz_%,$(wildcard tests/fuzz/fuzz_*.c))
 sim_src   := $(wildcard tests/sim/sim_*.c)
 helpers   := $(patsubst tests/lib/%.c,$(B)/tests/lib/%.so,$(wildcard tests/lib/preload_*.c)) \
-             $(B)/tests/lib/throw $(B)/tests/lib/fill_store
+             $(B)/tests/lib/throw $(B)/tests/lib/fill_store $(B)/tests/lib/bad_partner
 progs     := $(if $(wildcard user/main.c),$(B)/twinleased) $(if $(ctl_src),$(B)/twinctl) $(tools)
 
 all: $(progs) $(bpf_obj)
@@ -79,6 +79,8 @@ $(B)/sim: $(sim_src:%.c=$(B)/%.o) $(B)/user/outbox.o $(B)/user/sys/clock.o $(B)/
 $(B)/tests/lib/fill_store: $(B)/tests/lib/fill_store.o $(B)/libedge.a $(B)/libcore.a
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $^ $(LDLIBS) -o $@
 $(B)/tests/lib/throw: $(B)/tests/lib/throw.o
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $^ -o $@
+$(B)/tests/lib/bad_partner: $(B)/tests/lib/bad_partner.o $(B)/libcore.a
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $^ -o $@
 $(filter %.so,$(helpers)): $(B)/tests/lib/%.so: tests/lib/%.c Makefile
 	$(Q)mkdir -p $(@D) && $(CC) $(WARN) -D_GNU_SOURCE -O2 -g -shared -fPIC $< -o $@ -ldl

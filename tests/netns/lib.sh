@@ -42,7 +42,22 @@ logs() { # the ends of the servers' logs
 		[ -e "$f" ] && { echo "--- the end of $f"; tail -n 15 "$f"; }
 	done
 }
+# What our servers say to each other is read by a decoder that is not ours, in every test that has a
+# pair in order; CAPTURE=off where it cannot be read. Called by pair_up.
+before_pair() {
+	[ "${CAPTURE:-on}" = off ] || net_alive capture1 || capture_start 1
+}
+link_decodes() { # ends the capture
+	local i
+	net_alive capture1 || return 0
+	capture_stop 1
+	for i in 1 2; do
+		check "tshark decodes every message that server $i sent" capture_decodes 1 "${NET_LINK_ADDR[$i]}"
+	done
+}
+
 finish() {
+	link_decodes
 	[ "$FAILED" = 0 ] && exit 0
 	logs
 	echo "$FAILED checks went wrong"

@@ -118,6 +118,7 @@ pair_wait() { # STATE [SECONDS]
 	return 1
 }
 pair_up() {
+	! declare -F before_pair >/dev/null || before_pair
 	server_start 1 && server_start 2 && server_wait 1 && server_wait 2 && pair_wait NORMAL &&
 		wait_for 30 pair_quiet
 }
