@@ -143,6 +143,7 @@ static void sink_policy(void *ctx, const struct fo_view *v)
 		return;
 	}
 	*p = (struct out_policy){ *v, clock_now().mono };
+	n->views[r->index] = fo_view_narrow(&n->views[r->index], v);
 }
 
 void node_policy_again(struct node_relation *r)
@@ -276,10 +277,15 @@ static void mistrust_maps(struct node_relation *r, int err)
 static void switch_policy(struct node *n, unsigned i, const struct out_policy *p)
 {
 	struct node_relation *rel = &n->relations[i];
+	struct fo_status s;
 	int64_t us;
 	int r;
 
 	n->views[i] = p->view;
+	if (rel->ep) {
+		fo_endpoint_status(rel->ep, &s); /* a later one may wait already */
+		n->views[i] = fo_view_narrow(&p->view, s.view);
+	}
 	rel->in_force = true;
 	if (!n->dp)
 		return;

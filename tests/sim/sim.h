@@ -218,6 +218,8 @@ struct server {
 	bool lost_ever;
 	int64_t dead_since;
 	unsigned probe_answers;
+	int64_t held_until; /* lease clock: nothing new before; 0: was not away for long */
+	int64_t reclaim_looked, down_since; /* the view of PARTNER-DOWN is in force */
 };
 
 /* --- clients ---------------------------------------------------------------------------------- */
@@ -334,6 +336,7 @@ struct world {
 	struct fifo wire[2]; /* towards server i */
 	bool cut[2];	     /* that direction of the wire */
 	int64_t slow;	     /* us more on the wire */
+	bool slow_ever;
 	uint32_t conns;
 	bool path_cut[PATHS][2];
 	unsigned storm; /* percent lost on top */

@@ -227,10 +227,10 @@ static void ack_leaves(struct world *w, struct server *s, const struct fo_msg *m
 		cover_reject(w, b.reject);
 		if (b.reject || a >= MAX_ADDR || s->recv_xid[a] != m->xid)
 			continue;
-		if (!s->disk.has[a] || s->disk.l[a].serial < s->recv_serial[a])
+		if (disk_lease(&s->disk, a)->serial < s->recv_serial[a])
 			violate(w, "bndack-not-durable", b.addr, -1,
 				"%c acknowledges serial %u, on disk is %u", "PS"[s->i],
-				s -> recv_serial[a], s -> disk.l[a].serial);
+				s -> recv_serial[a], disk_lease(&s->disk, a) -> serial);
 	}
 }
 
@@ -367,20 +367,28 @@ void check_written(struct world *w, struct server *s, const struct op *o)
 			o -> l.state, o->l.addr);
 }
 
-/* What is in force follows from a state on disk. */
+/* What is in force follows from a state on disk; but silence is never wrong. */
+static bool follows(const struct server *s, const struct fo_view *v, const struct fo_end *end)
+{
+	struct fo_view k = fo_fsm_view(end, &s->conf.policy, v->mclt, v->hold);
+
+	if (k.partner_down != v->partner_down)
+		return false;
+	if (!v->serve_new && !v->serve_renew && v->policy.serve == SERVE_NONE)
+		return true;
+	return k.serve_new == v->serve_new && k.serve_renew == v->serve_renew &&
+	       k.balanced == v->balanced && k.hold == v->hold && k.policy.serve == v->policy.serve;
+}
+
 void check_view(struct world *w, struct server *s, const struct fo_view *v)
 {
-	for (unsigned i = 0; i < WRITTEN; i++) {
-		struct fo_view k;
-
-		if (!s->written[i].valid)
-			continue;
-		k = fo_fsm_view(&s->written[i].end, &s->conf.policy, v->mclt, v->hold);
-		if (k.serve_new == v->serve_new && k.serve_renew == v->serve_renew &&
-		    k.partner_down == v->partner_down && k.balanced == v->balanced &&
-		    k.hold == v->hold && k.policy.serve == v->policy.serve)
+	if (!v->partner_down)
+		s->down_since = 0;
+	else if (!s->down_since)
+		s->down_since = w->us;
+	for (unsigned i = 0; i < WRITTEN; i++)
+		if (s->written[i].valid && follows(s, v, &s->written[i].end))
 			return;
-	}
 	violate(w, "view-not-durable", 0, -1,
 		"%c: serve %u new %d renew %d down %d from no state on disk", "PS"[s->i],
 		v -> policy.serve, v->serve_new, v->serve_renew, v->partner_down);

@@ -283,6 +283,7 @@ static bool begin(struct world *w, struct fault *f)
 		return cut_link(w, f);
 	case F_LINK_SLOW:
 		w->slow = 100000 + f->b * 25;
+		w->slow_ever = true;
 		return true;
 	case F_KILL:
 		return kill_one(w, s, false);

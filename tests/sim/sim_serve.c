@@ -21,12 +21,68 @@ static void note_false_pd(struct world *w)
 		const struct server *s = &w->s[i], *p = &w->s[!i];
 		int64_t from;
 
-		if (!s->in_force || !s->view.partner_down || !serves(p) || !s->ep)
+		if (!s->in_force || !s->view.serve_new || !s->view.partner_down || !serves(p) ||
+		    !s->ep)
 			continue;
 		from = ((int64_t)s->view.partner_pool_from - BASE) * SEC -
 		       (s->off_max + s->off_min) / 2;
 		if (!w->false_pd_from || from < w->false_pd_from)
 			w->false_pd_from = from;
+	}
+}
+
+/* --- back after a long absence (decision A8)
+ * ------------------------------------------------------
+ */
+
+/* Until the partner was heard, or MCLT after the start: nothing new is promised. */
+static void check_hold(struct world *w)
+{
+	for (unsigned i = 0; i < 2; i++) {
+		const struct server *s = &w->s[i];
+
+		if (!s->held_until || !s->in_force || !s->view.serve_new || !s->ep)
+			continue;
+		if (s->ep->heard_since_start || s->ep->rec.end.state == FO_PARTNER_DOWN ||
+		    s->now.wall.sec >= s->held_until)
+			continue;
+		violate(w, "not-held", 0, -1,
+			"%c was away for long, has not heard the partner, and serves", "PS"[i]);
+	}
+}
+
+/* --- PARTNER-DOWN -------------------------------------------------------------------------------
+ */
+
+#define RECLAIM_LATE 3
+
+/* What ended comes back when its wait is over (failover-behaviour §6.4), not by and by. */
+static void check_reclaim(struct world *w)
+{
+	for (unsigned i = 0; i < 2; i++) {
+		struct server *s = &w->s[i];
+
+		if (!s->in_force || !s->view.partner_down || !s->view.serve_new ||
+		    w->us < s->down_since + RECLAIM_LATE * SEC || w->us < s->reclaim_looked + SEC ||
+		    s->disk_us > SEC / 10 || s->frozen || !s->ep)
+			continue;
+		s->reclaim_looked = w->us;
+		for (unsigned a = 0; a < MAX_ADDR; a++) {
+			const struct lease *l = &s->disk.l[a];
+
+			if (!s->disk.has[a] ||
+			    (l->state != LEASE_EXPIRED && l->state != LEASE_RELEASED))
+				continue;
+			if (s->now.wall.sec >
+			    RECLAIM_LATE +
+				    (int64_t)binding_reclaim_at(&s->view, l, s->disk.rec.end.stos))
+				violate(w, "reclaim-late", FIRST + a, -1,
+					"%c: %08x is %s, and should be free since %+d s", "PS"[i],
+					FIRST + a, lease_state_name(l->state),
+					(int)(binding_reclaim_at(&s->view, l,
+								 s->disk.rec.end.stos) -
+					      s->now.wall.sec));
+		}
 	}
 }
 
@@ -97,6 +153,8 @@ void check_service(struct world *w)
 	int64_t most;
 
 	note_false_pd(w);
+	check_hold(w);
+	check_reclaim(w);
 	if (pair != w->pair || w->trouble > w->unserved_since || serves(&w->s[0]) ||
 	    serves(&w->s[1])) {
 		w->pair = pair;

@@ -106,6 +106,8 @@ static void out(struct world *w, struct server *s, const struct outbox_item *i)
 	case OUT_POLICY:
 		check_view(w, s, outbox_payload(i));
 		memcpy(&s->view, outbox_payload(i), sizeof(s->view));
+		if (s->ep) /* a later one may wait already */
+			s->view = fo_view_narrow(&s->view, &s->ep->view);
 		s->in_force = true;
 		break;
 	case OUT_FO_MESSAGE:
@@ -218,6 +220,7 @@ static void load(struct world *w, struct server *s)
 				      .decline_hold_sec = w->t.lease_time + 2 * waits(w) + 60 };
 	s->view = silent();
 	s->in_force = false;
+	s->down_since = 0;
 	s->ep = NULL;
 	if (s->serving)
 		load_endpoint(s);
@@ -453,6 +456,17 @@ void server_turn(struct world *w, struct server *s)
 
 /* --- life and death --------------------------------------------------------------------------- */
 
+/* Decision A8, told apart by the record as it stands on disk. */
+static void note_absence(struct server *s)
+{
+	const struct fo_record *r = &s->disk.rec;
+
+	s->held_until = 0;
+	if (s->disk.has_rec && s->conf.after_outage_hold && r->mclt &&
+	    s->now.wall.sec - (int64_t)r->end.last_operational >= r->mclt)
+		s->held_until = s->now.wall.sec + r->mclt;
+}
+
 void server_boot(struct world *w, struct server *s)
 {
 	if (s->up)
@@ -470,6 +484,7 @@ void server_boot(struct world *w, struct server *s)
 	s->hash.k[1] = rnd(w);
 	s->disk.starts++; /* the daemon's first batch */
 	clock_start(w, s);
+	note_absence(s);
 	TRACE(w, 0, -1, "%c boots, start %u", "PS"[s->i], (unsigned)s -> disk.starts);
 	load(w, s);
 	s->turn_at = -1;

@@ -88,6 +88,7 @@ static void sink_policy(void *ctx, const struct fo_view *v)
 	if (!p)
 		abort();
 	memcpy(p, v, sizeof(*p));
+	s->view = fo_view_narrow(&s->view, v);
 }
 
 static void sink_event(void *ctx, const char *what, const char *why, uint32_t addr, uint32_t a,

@@ -1,6 +1,6 @@
 /*
- * The view of a scope that no failover relationship covers. Callers: core/server for every packet
- * of such a scope.
+ * The view of a scope that no failover relationship covers, and what holds between two views.
+ * Callers: core/server for every packet of such a scope; the driver when a view changes.
  */
 #include "core/fo_view.h"
 
@@ -15,3 +15,33 @@ const struct fo_view fo_view_alone = {
 	.partner_down = true,
 	.partner_pool_from = 0,
 };
+
+/* Who serves fewer clients; of two that balance the newer. */
+static struct relation_policy narrower(const struct relation_policy *now,
+				       const struct relation_policy *next)
+{
+	if (now->serve == SERVE_NONE || next->serve == SERVE_ALL)
+		return *now;
+	return *next;
+}
+
+static uint32_t later(uint32_t a, uint32_t b)
+{
+	return a > b ? a : b;
+}
+
+struct fo_view fo_view_narrow(const struct fo_view *now, const struct fo_view *next)
+{
+	struct fo_view v = *now;
+
+	v.policy = narrower(&now->policy, &next->policy);
+	v.serve_new &= next->serve_new;
+	v.serve_renew &= next->serve_renew;
+	v.nak &= next->nak;
+	v.hold |= next->hold;
+	v.balanced |= next->balanced;
+	v.limited |= next->limited;
+	v.partner_down &= next->partner_down;
+	v.partner_pool_from = later(now->partner_pool_from, next->partner_pool_from);
+	return v;
+}

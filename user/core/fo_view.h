@@ -24,3 +24,13 @@ struct fo_view {
 /* No relationship: serves everybody, no limit (mclt 0), every address ours as if PARTNER-DOWN had
  * begun long ago. */
 extern const struct fo_view fo_view_alone;
+
+/**
+ * fo_view_narrow - what may be promised while a new view waits for its commit
+ * @now: the view in force; @next: the latest one that was decided
+ *
+ * A right that @next gives is there when its state is on disk; one that it takes away ends at once.
+ * Else a server that has left PARTNER-DOWN would go on to give the partner's addresses, while
+ * NORMAL has been told to the partner, and that gives them too.
+ */
+struct fo_view fo_view_narrow(const struct fo_view *now, const struct fo_view *next);
