@@ -78,6 +78,15 @@ static void disconnect(struct fo_endpoint *e, enum fo_reject reason)
 	fo_link_close(e, FO_CLOSE_REJECTED);
 }
 
+static void tell_nonce(const struct fo_endpoint *e, struct fo_connect *c)
+{
+	uint64_t r[2] = { e->sink.random(e->sink.ctx), e->sink.random(e->sink.ctx) };
+
+	_Static_assert(sizeof(r) == FO_NONCE_LEN, "two draws");
+	memcpy(c->nonce, r, sizeof(r));
+	c->has_nonce = true;
+}
+
 static void introduce(const struct fo_endpoint *e, struct fo_connect *c)
 {
 	c->name = text(e->conf->name);
@@ -93,6 +102,8 @@ static void introduce(const struct fo_endpoint *e, struct fo_connect *c)
 		  1u << FO_OPT_MAX_UNACKED | 1u << FO_OPT_RECEIVE_TIMER | 1u << FO_OPT_VERSION;
 	if (!e->isc)
 		c->has |= 1u << FO_OPT_VENDOR_SPECIFIC;
+	if (e->conf->digest)
+		tell_nonce(e, c);
 }
 
 void fo_send_connect(struct fo_endpoint *e)
@@ -102,7 +113,9 @@ void fo_send_connect(struct fo_endpoint *e)
 	struct fo_writer w;
 
 	introduce(e, &c);
-	c.has |= 1u << FO_OPT_TLS_REQUEST | 1u << FO_OPT_MCLT | 1u << FO_OPT_HBA;
+	c.has |= 1u << FO_OPT_MCLT | 1u << FO_OPT_HBA;
+	if (!e->conf->tls) /* not within TLS (failover-wire §5.1) */
+		c.has |= 1u << FO_OPT_TLS_REQUEST;
 	memcpy(c.hba, e->policy.hba, sizeof(c.hba));
 	e->connect_xid = fo_next_xid(e);
 	fo_begin(e, &w, buf, FO_CONNECT, e->connect_xid);
@@ -161,14 +174,14 @@ static enum fo_reject judge_connect(const struct fo_endpoint *e, const struct fo
 		return FO_REJECT_INVALID_PARTNER;
 	if (too_skewed(e, c, m))
 		return FO_REJECT_TIME_MISMATCH;
+	if (c->tls == 2)
+		return FO_REJECT_TLS_UNCONFIGURED;
 	if (!(c->has & 1u << FO_OPT_HBA))
 		return FO_REJECT_HBA_CONFLICT;
 	if (!c->mclt)
 		return FO_REJECT_INVALID_MCLT;
 	if (c->has & 1u << FO_OPT_VERSION && c->version != 1 && c->own_kind)
 		return FO_REJECT_VERSION;
-	if (c->tls == 2)
-		return FO_REJECT_TLS_UNSUPPORTED;
 	return FO_REJECT_NONE;
 }
 

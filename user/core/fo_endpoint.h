@@ -39,6 +39,8 @@ struct fo_conf {
 	uint32_t misbalance, ownership; /* percent; 15 and 10 */
 	bool after_outage_hold;		/* decision A8 */
 	bool lift_lease_limit;		/* partner-down-lease-limit: in PARTNER-DOWN no MCLT */
+	bool digest;   /* the driver puts a digest into every message: leave room, tell a nonce */
+	bool tls;      /* the driver has encrypted the connection: CONNECT says nothing of TLS */
 };
 
 /* The relationship's record: what must survive. */

@@ -18,7 +18,9 @@ uint32_t fo_next_xid(struct fo_endpoint *e)
 
 void fo_begin(struct fo_endpoint *e, struct fo_writer *w, uint8_t *buf, uint8_t type, uint32_t xid)
 {
-	fo_write_begin(w, buf, FO_MSG_MAX, type, e->now.wall, xid);
+	size_t room = FO_MSG_MAX - (e->conf->digest ? FO_DIGEST_ROOM : 0);
+
+	fo_write_begin(w, buf, room, type, e->now.wall, xid);
 }
 
 void fo_send(struct fo_endpoint *e, struct fo_writer *w)

@@ -8,6 +8,8 @@
 
 #define FO_HDR_LEN 12
 #define FO_MSG_MAX 2048
+#define FO_DIGEST_ROOM 37 /* what option 17 takes where messages carry a digest */
+#define FO_NONCE_LEN 16
 #define FO_MAX_OPTS 509 /* the most that fit in FO_MSG_MAX octets */
 
 enum fo_msg_type {
@@ -64,6 +66,7 @@ enum fo_vendor_code {
 	FO_VENDOR_START_COUNT = 3, /* u64, CONNECT and CONNECTACK */
 	FO_VENDOR_RUN_LENGTH = 4,  /* u32, per binding: consecutive never-used addresses, A3 */
 	FO_VENDOR_FEATURES = 9,	   /* u32, CONNECT and CONNECTACK: enum fo_feature */
+	FO_VENDOR_NONCE = 5,	   /* 16 octets, CONNECT and CONNECTACK with a digest: A24 */
 	FO_VENDOR_MAX_SKEW = 8,	   /* u32 sec, CONNECT and CONNECTACK: the smaller one holds */
 };
 
@@ -136,6 +139,8 @@ struct fo_connect {
 	uint32_t features;	 /* own kind: enum fo_feature, 0 of the first version */
 	uint32_t max_skew;	 /* own kind; sec, 0 not told */
 	bool own_kind;		 /* the vendor class names Twinlease */
+	bool has_nonce;		 /* own kind, with a message digest */
+	uint8_t nonce[FO_NONCE_LEN];
 };
 void fo_msg_read_connect(const struct fo_msg *m, struct fo_connect *ret);
 
@@ -180,7 +185,8 @@ void fo_write_u8(struct fo_writer *w, uint16_t code, uint8_t v);
 void fo_write_u32(struct fo_writer *w, uint16_t code, uint32_t v);
 size_t fo_write_end(struct fo_writer *w); /* sets the length field */
 
-/* In ISC's order; @has decides what goes, bit 29 also incarnation and start count. A rejecting
+/* In ISC's order; @has decides what goes, bit 29 also incarnation, start count and nonce. A
+ * rejecting
  * CONNECTACK (@reject not 0) carries name, vendor, version, TLS-reply, reason and message alone. */
 void fo_write_connect(struct fo_writer *w, const struct fo_connect *c);
 void fo_write_connectack(struct fo_writer *w, const struct fo_connect *c);

@@ -80,8 +80,12 @@ static void read_connect_vendor(struct octets vendor, struct fo_connect *ret)
 	struct octets incarnation = vendor_sub(vendor, FO_VENDOR_INCARNATION, 16);
 	struct octets skew = vendor_sub(vendor, FO_VENDOR_MAX_SKEW, 4);
 	struct octets features = vendor_sub(vendor, FO_VENDOR_FEATURES, 4);
+	struct octets nonce = vendor_sub(vendor, FO_VENDOR_NONCE, FO_NONCE_LEN);
 	bool has;
 
+	ret->has_nonce = nonce.p != NULL;
+	if (nonce.p)
+		memcpy(ret->nonce, nonce.p, FO_NONCE_LEN);
 	if (incarnation.p)
 		memcpy(ret->incarnation, incarnation.p, 16);
 	ret->start_count = vendor_u64(vendor, FO_VENDOR_START_COUNT, &has);

@@ -123,7 +123,7 @@ static void test_connect_refused(void **state)
 		{ "5.1 no HBA", "campus", FO_OPT_HBA, 0, 60, 0, FO_REJECT_HBA_CONFLICT },
 		{ "5.1 no MCLT", "campus", FO_OPT_MCLT, 0, 60, 0, FO_REJECT_INVALID_MCLT },
 		{ "design 4: never 0", "campus", 0, 0, 0, 0, FO_REJECT_INVALID_MCLT },
-		{ "6 TLS required", "campus", 0, 0, 60, 2, FO_REJECT_TLS_UNSUPPORTED },
+		{ "6 TLS required", "campus", 0, 0, 60, 2, FO_REJECT_TLS_UNCONFIGURED },
 	};
 
 	(void)state;
