@@ -10,7 +10,7 @@ Q       := $(if $(V),,@)
 SHELL   := /bin/bash
 VERSION := 0.2.0
 
-PKGS := libbpf libelf zlib openssl libevent_core libevent_extra jansson yaml-0.1
+PKGS := libbpf libelf zlib openssl libevent_core libevent_extra libevent_openssl jansson yaml-0.1
 WARN := -std=gnu11 -Wall -Wextra -Wshadow -Wundef -Wvla -Wformat=2 -Wpointer-arith -Wcast-qual \
         -Wstrict-prototypes -Wmissing-prototypes $(if $(WERROR),-Werror)
 CPPFLAGS += -D_GNU_SOURCE -DTWINLEASE_VERSION='"$(VERSION)"' -Iuser -Iinclude -isystem $(B)/bpf \

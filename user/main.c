@@ -15,6 +15,7 @@
 #include <event2/event.h>
 
 #include "conf/conf.h"
+#include "net/fo_keys.h"
 #include "node.h"
 #include "sys/clock.h"
 #include "sys/log.h"
@@ -221,10 +222,25 @@ static int start(const char *file)
 	return r;
 }
 
+/* The configuration, and the secrets and certificates that it names. */
+static int check_only(const char *file)
+{
+	struct conf *conf = NULL;
+	struct fo_keys *keys = NULL;
+	char err[FO_KEYS_ERR];
+	int r;
+
+	if (load(file, &conf) < 0)
+		return 1;
+	r = fo_keys_load(conf, &keys, err) < 0 ? fail(err) : 0;
+	fo_keys_free(keys);
+	conf_free(conf);
+	return r;
+}
+
 int main(int argc, char **argv)
 {
 	const char *file = "/etc/twinlease/twinlease.yaml";
-	struct conf *conf = NULL;
 	bool check = false;
 
 	for (int i = 1; i < argc; i++) {
@@ -241,8 +257,5 @@ int main(int argc, char **argv)
 	}
 	if (!check)
 		return start(file);
-	if (load(file, &conf) < 0)
-		return 1;
-	conf_free(conf);
-	return 0;
+	return check_only(file);
 }

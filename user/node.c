@@ -577,6 +577,8 @@ int node_open(struct event_base *base, const struct conf *c, struct node **ret, 
 	n->now = n->started = clock_now();
 	r = init_memory(n, err);
 	if (!r)
+		r = fo_keys_load(c, &n->keys, err);
+	if (!r)
 		r = node_clients_open(n, err);
 	if (!r)
 		r = open_filter(n, err);
@@ -669,6 +671,7 @@ void node_close(struct node *n)
 		(void)munmap(n->pool_mem, n->pool_mem_size);
 	outbox_done(&n->outbox);
 	node_reload_done(n);
+	fo_keys_free(n->keys);
 	free(n->relations);
 	free(n->views);
 	free(n->scopes);

@@ -117,6 +117,11 @@ static const struct kind {
 	{ "connect-refused", LOG_L_WARNING, nothing, true },
 	{ "connect-rejected", LOG_L_WARNING, nothing, true },
 	{ "garbage", LOG_L_WARNING, nothing, true },
+	{ "digest-missing", LOG_L_ERROR, nothing, true },
+	{ "digest-wrong", LOG_L_ERROR, nothing, true },
+	{ "digest-replayed", LOG_L_ERROR, nothing, true },
+	{ "digest-unexpected", LOG_L_ERROR, nothing, true },
+	{ "tls-failed", LOG_L_ERROR, nothing, true },
 };
 
 static const struct kind *find_kind(const char *what)

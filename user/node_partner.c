@@ -254,6 +254,33 @@ static void net_garbage(void *ctx, unsigned i, enum fo_verdict v)
 	}
 }
 
+/* A connection that was refused before the endpoint heard of it. */
+static void net_refused(void *ctx, unsigned i, enum fo_refused what, const char *why)
+{
+	static const struct {
+		const char *event;
+		size_t counter; /* in struct fo_counters */
+	} kind[] = {
+		[FO_REFUSED_DIGEST_MISSING] = { "digest-missing",
+						offsetof(struct fo_counters, digest_missing) },
+		[FO_REFUSED_DIGEST_WRONG] = { "digest-wrong",
+					      offsetof(struct fo_counters, digest_wrong) },
+		[FO_REFUSED_DIGEST_REPLAYED] = { "digest-replayed",
+						 offsetof(struct fo_counters, digest_replayed) },
+		[FO_REFUSED_DIGEST_UNEXPECTED] = { "digest-unexpected",
+						   offsetof(struct fo_counters,
+							    digest_unexpected) },
+		[FO_REFUSED_TLS] = { "tls-failed", offsetof(struct fo_counters, tls_failed) },
+		[FO_REFUSED_CONNECT] = { "connect-rejected", SIZE_MAX },
+	};
+	struct node *n = ctx;
+	struct fo_endpoint *e = endpoint(n, i);
+
+	if (e && kind[what].counter != SIZE_MAX)
+		++*(uint64_t *)((char *)fo_endpoint_counters(e) + kind[what].counter);
+	node_partner_event(&n->relations[i], kind[what].event, why, 0, 0, 0);
+}
+
 /* --- what leaves after its commit
  * ------------------------------------------------------------------ */
 
@@ -388,11 +415,12 @@ int node_partner_load(struct node *n)
 
 int node_partner_start(struct node *n, char err[256])
 {
-	struct fo_net_ops ops = { n, net_up, net_down, net_message, net_garbage, net_room };
+	struct fo_net_ops ops = { n, net_up, net_down, net_message,
+				   net_garbage, net_refused, net_room };
 
 	if (!n->conf->n_relations)
 		return 0;
-	return fo_net_open(n->base, n->conf, &ops, &n->net, err);
+	return fo_net_open(n->base, n->conf, n->keys, &ops, &n->net, err);
 }
 
 void node_partner_lost(struct node *n, enum fo_close_reason why)

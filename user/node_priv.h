@@ -63,6 +63,7 @@ struct node_counters {
 struct node {
 	struct event_base *base;
 	const struct conf *conf;
+	struct fo_keys *keys; /* secrets and certificates that it names */
 	struct lease_store *store;
 	struct pool *pool;
 	void *pool_mem;
@@ -112,6 +113,7 @@ struct node {
 	struct { /* SIGHUP */
 		bool wanted;
 		struct conf *next; /* checked; waits for the store */
+		struct fo_keys *keys; /* of it */
 		struct conf *own;  /* the one in use, NULL while it is that of the start */
 	} reload;
 	struct { /* from the decision of a state to its policy in the maps */

@@ -126,29 +126,45 @@ static void reject_problems(const struct node *n, const struct conf_problems *p)
 	reject(n, at, why);
 }
 
-/* The file as it is now, when the server may change to it. */
-static struct conf *read_again(const struct node *n)
+/* Is there anything new in it, and may the server change to it? */
+static bool may_use(const struct node *n, const struct conf *next, const struct fo_keys *keys)
+{
+	char why[256];
+
+	if (needs_restart(n->conf, next, why, sizeof(why)))
+		reject(n, "", why);
+	else if (!pool_size(&next->scopes, NODE_MAX_OFFERS))
+		reject(n, "", "the ranges hold too many addresses for one server");
+	else if (next->digest == n->conf->digest && fo_keys_equal(keys, n->keys))
+		log_event(LOG_L_INFO, "configuration-unchanged", "file=%s", n->conf->file);
+	else
+		return true;
+	return false;
+}
+
+/* The file as it is now, and those it names, when the server may change to them. */
+static void read_again(struct node *n)
 {
 	struct conf_problems problems;
 	struct conf *next = NULL;
-	char why[256];
+	struct fo_keys *keys = NULL;
+	char why[FO_KEYS_ERR];
 	int r = conf_load(n->conf->file, &next, &problems);
 
 	if (r < 0)
 		reject_problems(n, &problems);
 	conf_problems_free(&problems);
 	if (r < 0)
-		return NULL;
-	if (needs_restart(n->conf, next, why, sizeof(why)))
+		return;
+	if (fo_keys_load(next, &keys, why) < 0) {
 		reject(n, "", why);
-	else if (!pool_size(&next->scopes, NODE_MAX_OFFERS))
-		reject(n, "", "the ranges hold too many addresses for one server");
-	else if (next->digest == n->conf->digest)
-		log_event(LOG_L_INFO, "configuration-unchanged", "file=%s", n->conf->file);
-	else
-		return next;
+	} else if (may_use(n, next, keys)) {
+		n->reload.next = next;
+		n->reload.keys = keys;
+		return;
+	}
+	fo_keys_free(keys);
 	conf_free(next);
-	return NULL;
 }
 
 /* --- swapping ----------------------------------------------------------------------------------
@@ -162,7 +178,10 @@ static void use(struct node *n, const struct conf *next)
 	n->server.authoritative = next->server.authoritative;
 	n->server.offer_hold_sec = next->server.offer_hold_sec;
 	if (n->net)
-		fo_net_use(n->net, next);
+		fo_net_use(n->net, next, n->reload.keys);
+	fo_keys_free(n->keys);
+	n->keys = n->reload.keys;
+	n->reload.keys = NULL;
 	log_setup(next->server.log_level, next->server.log_format);
 }
 
@@ -206,18 +225,26 @@ static void load_anew(struct node *n)
 	tell(n, r);
 }
 
+static void forget(struct node *n)
+{
+	conf_free(n->reload.next);
+	fo_keys_free(n->reload.keys);
+	n->reload.next = NULL;
+	n->reload.keys = NULL;
+}
+
 /* The first configuration is main's: what was opened at start points into it. */
 static void swap(struct node *n)
 {
 	struct conf *next = n->reload.next, *former = n->reload.own;
 	struct node_scope *scopes = calloc(next->scopes.n_scopes + 1, sizeof(*scopes));
 
-	n->reload.next = NULL;
 	if (!scopes) {
 		reject(n, "", "out of memory");
-		conf_free(next);
+		forget(n);
 		return;
 	}
+	n->reload.next = NULL;
 	node_partner_lost(n, FO_CLOSE_STATE);
 	node_outbox_clear(n);
 	free(n->scopes);
@@ -238,8 +265,8 @@ void node_reload_turn(struct node *n)
 {
 	if (n->reload.wanted) {
 		n->reload.wanted = false;
-		conf_free(n->reload.next); /* of an earlier signal, overtaken while it waited */
-		n->reload.next = read_again(n);
+		forget(n); /* an earlier signal, overtaken while it waited */
+		read_again(n);
 	}
 	/* while the store fails, the former configuration waits with it */
 	if (n->reload.next && n->serving && !n->suspect && node_drain(n, DRAIN_US))
@@ -248,6 +275,6 @@ void node_reload_turn(struct node *n)
 
 void node_reload_done(struct node *n)
 {
-	conf_free(n->reload.next);
+	forget(n);
 	conf_free(n->reload.own);
 }

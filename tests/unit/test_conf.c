@@ -190,10 +190,13 @@ static void test_no_file(void **state)
 /* --- single mistakes -------------------------------------------------------------------------- */
 
 #define SERVER "server: {interfaces: [eth0]}\n"
-#define REL_HEAD SERVER "relationships:\n- name: r\n  role: primary\n"
-#define REL REL_HEAD "  local: 192.0.2.1\n  partner: 192.0.2.2\n" /* ends with line 6 */
-#define SCOPE SERVER "scopes:\n- subnet: 10.9.0.0/24\n"		  /* ends with line 3 */
-#define RANGE SCOPE "  ranges: [10.9.0.10-10.9.0.20]\n"		  /* line 4 */
+#define REL_HEAD SERVER "relationships:\n- name: r\n  authentication: off\n  role: primary\n"
+#define REL REL_HEAD "  local: 192.0.2.1\n  partner: 192.0.2.2\n" /* ends with line 7 */
+#define BARE                                                                                       \
+	SERVER "relationships:\n- name: r\n  role: primary\n  local: 192.0.2.1\n  partner: "       \
+	       "192.0.2.2\n"
+#define SCOPE SERVER "scopes:\n- subnet: 10.9.0.0/24\n" /* ends with line 3 */
+#define RANGE SCOPE "  ranges: [10.9.0.10-10.9.0.20]\n" /* line 4 */
 
 static const struct {
 	const char *text, *expected;
@@ -271,11 +274,29 @@ static const struct {
 	{ SERVER "api: {tls: {certificate: /a}}\n",
 	  "f:2:12: tls is not available in this version: remove it\n" },
 	{ REL "  tls: on\n",
-	  "f:7:8: tls \"on\" is not available in this version: write off, or remove it\n" },
-	{ REL "  authentication: {algorithm: hmac-sha256, secret-file: /s}\n",
-	  "f:7:19: authentication is not available in this version: remove it\n" },
+	  "f:8:8: tls \"on\" is not known: write off, or its keys below it, indented\n" },
+	{ BARE, "f:3:3: authentication is missing: write authentication: {secret-file: /path}, or "
+		"tls, or authentication: off for a link that nobody else can reach\n" },
+	{ BARE "  tls: off\n", "f:3:3: authentication is missing: write authentication: "
+			       "{secret-file: /path}, or tls, or "
+			       "authentication: off for a link that nobody else can reach\n" },
+	{ BARE "  authentication: {algorithm: hmac-md5, secret-file: /s}\n",
+	  "f:7:31: algorithm \"hmac-md5\" is not known: write hmac-sha256\n" },
+	{ BARE "  authentication: {former-secret-file: /s}\n",
+	  "f:7:19: secret-file is missing: add it\n"
+	  "f:7:40: warning: former-secret-file has no effect here: the primary chooses the secret; "
+	  "write it on the secondary, while the primary still has the former one\n" },
+	{ BARE "  tls: {certificate: /c, key: k}\n",
+	  "f:7:8: partner-ca is missing: add it\n"
+	  "f:7:31: key \"k\" is not an absolute path: begin it with a slash\n" },
 	{ REL "  dialect: isc\n  contact-timeout: 5s\n",
-	  "f:8:20: contact-timeout is too short for dialect isc: write 6s or more\n" },
+	  "f:9:20: contact-timeout is too short for dialect isc: write 6s or more\n" },
+	{ BARE "  dialect: isc\n  authentication: {secret-file: /s}\n",
+	  "f:8:19: authentication cannot be used towards dialect isc, which has none: write "
+	  "authentication: off, without tls, and keep the link to yourselves\n" },
+	{ REL "  dialect: isc\n  tls: {certificate: /c, key: /k, partner-ca: /p}\n",
+	  "f:9:8: tls cannot be used towards dialect isc, which has none: write authentication: "
+	  "off, without tls, and keep the link to yourselves\n" },
 	{ "server: {interfaces: [eth0], conflict-detection: ping}\n",
 	  "f:1:50: conflict-detection \"ping\" is not available in this version: write off, or "
 	  "remove it\n" },
@@ -284,29 +305,29 @@ static const struct {
 	  "it\n" },
 	/* relationships */
 	{ REL_HEAD "  local: 192.0.2.1\n", "f:3:3: partner is missing: add it\n" },
-	{ REL_HEAD "  local: 192.0.2.1\n  partner:\n", "f:6:3: partner is missing: add it\n" },
+	{ REL_HEAD "  local: 192.0.2.1\n  partner:\n", "f:7:3: partner is missing: add it\n" },
 	{ REL_HEAD "  local: 192.0.2.1:0\n  partner: 192.0.2.2\n",
-	  "f:5:10: local \"192.0.2.1:0\" is not address[:port]: write an IPv4 address, as in "
+	  "f:6:10: local \"192.0.2.1:0\" is not address[:port]: write an IPv4 address, as in "
 	  "192.0.2.1 or 192.0.2.1:647\n" },
 	{ REL_HEAD "  local: 0.0.0.0\n  partner: 192.0.2.2\n",
-	  "f:5:10: local \"0.0.0.0\" is not the address of one host: write the server's own "
+	  "f:6:10: local \"0.0.0.0\" is not the address of one host: write the server's own "
 	  "address\n" },
 	{ REL_HEAD "  local: 192.0.2.1\n  partner: 192.0.2.1\n",
-	  "f:6:12: partner is the same address as local: write the other server's address\n" },
+	  "f:7:12: partner is the same address as local: write the other server's address\n" },
 	{ REL "  local-share: 50\n  buckets: "
 	      "ff00000000000000000000000000000000000000000000000000000000000000\n",
-	  "f:7:16: local-share stands beside buckets: keep one of them\n" },
+	  "f:8:16: local-share stands beside buckets: keep one of them\n" },
 	{ REL "  mode: hot-standby\n  local-share: 50\n",
-	  "f:8:16: warning: local-share has no effect in hot-standby: standby-reserve divides the "
+	  "f:9:16: warning: local-share has no effect in hot-standby: standby-reserve divides the "
 	  "addresses\n" },
 	{ REL "  auto-partner-down: 59m\n",
-	  "f:7:22: warning: auto-partner-down is shorter than max-client-lead-time (1h): make it "
+	  "f:8:22: warning: auto-partner-down is shorter than max-client-lead-time (1h): make it "
 	  "longer, or an address may be given twice when both servers live\n" },
 	{ REL "  secs-threshold: 256\n",
-	  "f:7:19: secs-threshold \"256\" is not a threshold: write seconds from 0 to 255, or "
+	  "f:8:19: secs-threshold \"256\" is not a threshold: write seconds from 0 to 255, or "
 	  "never\n" },
 	{ REL "filter: {fail-open-after: 2s}\n",
-	  "f:7:27: warning: fail-open-after is shorter than contact-timeout (3s): make it twice as "
+	  "f:8:27: warning: fail-open-after is shorter than contact-timeout (3s): make it twice as "
 	  "long, or a busy daemon loses its filter\n" },
 	/* scopes */
 	{ SERVER "scopes:\n- name: a\n", "f:3:3: subnet is missing: add it\n" },
@@ -358,7 +379,7 @@ static const struct {
 	  "f:5:40: rebind-time is not before the end of the lease (8h): shorten it\n" },
 	{ REL "scopes:\n- subnet: 10.9.0.0/24\n  ranges: 10.9.0.9\n  relationship: r\n"
 	      "  lease-time: infinite\n",
-	  "f:11:15: lease-time infinite cannot be shared with a partner: write a duration\n" },
+	  "f:12:15: lease-time infinite cannot be shared with a partner: write a duration\n" },
 	/* reservations */
 	{ SCOPE "  reservations:\n  - {hardware-address: \"02:00:00:00:00:01\"}\n",
 	  "f:5:5: address is missing: add it\n" },
@@ -525,9 +546,16 @@ static const struct {
 	{ REL "  ", "after-outage", "hold serve", "wait" },
 	{ REL "  ", "partner-down-lease-limit", "keep lift", "drop" },
 	{ REL "  ", "partner-api", "off ~", "https://a" },
-	{ REL "  ", "authentication", "off ~ {algorithm:}", "hmac {secret-file:/a}" },
-	{ REL "  ", "tls", "off {certificate:,key:,partner-ca:}", "on {key:/a}" },
-	{ SERVER "relationships:\n- role: secondary\n  local: 1.2.3.4\n  partner: 1.2.3.5\n  ",
+	{ BARE "  ", "authentication",
+	  "off {secret-file:/a} {secret-file:/a,algorithm:hmac-sha256,former-secret-file:/b}",
+	  "hmac ~ {} {algorithm:hmac-sha256} {secret-file:a} {secret-file:~} [off] on" },
+	{ BARE "  ", "tls",
+	  "{certificate:/c,key:/k,partner-ca:/p} "
+	  "{certificate:/c,key:/k,partner-ca:/p,partner-name:b.example.net}",
+	  "off on {} {key:/a} {certificate:/c,key:/k} [] ~" },
+	{ REL "  ", "tls", "off ~ {certificate:/c,key:/k,partner-ca:/p}", "on {key:/a}" },
+	{ SERVER "relationships:\n- role: secondary\n  authentication: off\n  local: 1.2.3.4\n  "
+		 "partner: 1.2.3.5\n  ",
 	  "name",
 	  "a "
 	  "0123456789012345678901234567890123456789012345678901234567890123456789012345678901234567"
@@ -535,8 +563,9 @@ static const struct {
 	  "~ "
 	  "0123456789012345678901234567890123456789012345678901234567890123456789012345678901234567"
 	  "890123456789012345678901234567890123456" },
-	{ SERVER "relationships:\n- name: a\n  local: 1.2.3.4\n  partner: 1.2.3.5\n  ", "role",
-	  "primary secondary", "~ master" },
+	{ SERVER "relationships:\n- name: a\n  authentication: off\n  local: 1.2.3.4\n  partner: "
+		 "1.2.3.5\n  ",
+	  "role", "primary secondary", "~ master" },
 	{ REL_HEAD "  local: 1.2.3.4\n  ", "partner",
 	  "1.2.3.5 1.2.3.4:648 127.0.0.1:65535 1.2.3.5:1",
 	  "1.2.3.4 1.2.3.4:647 1.2.3.5:65536 1.2.3.5: ::1 host 1.2.3.5:x" },
@@ -713,7 +742,7 @@ static void test_shares(void **state)
 
 		sprintf(text,
 			SERVER "relationships:\n- name: r\n  role: %s\n  local: 1.2.3.4\n"
-			       "  partner: 1.2.3.5\n%s",
+			       "  partner: 1.2.3.5\n  authentication: off\n%s",
 			rows[i].role, rows[i].lines);
 		c = parse(text);
 		assert_int_equal(owned(c->relations[0].fo.policy.hba), rows[i].primary_buckets);
@@ -740,7 +769,8 @@ static void test_buckets(void **state)
 	assert_int_equal(c->relations[0].fo.share_secondary, 99);
 	conf_free(c);
 	sprintf(text,
-		SERVER "relationships:\n- {name: r, role: secondary, local: 1.2.3.4, partner: "
+		SERVER "relationships:\n- {name: r, role: secondary, authentication: off, local: "
+		       "1.2.3.4, partner: "
 		       "1.2.3.5, buckets: %s, secs-threshold: never}\n",
 		digits); /* ours; the primary has the others */
 	c = parse(text);
@@ -754,10 +784,10 @@ static void test_buckets(void **state)
 /* A6: several relationships between the same two servers, told apart by name. */
 static void test_same_servers(void **state)
 {
-	struct conf *c =
-		parse(REL "- {name: s, role: secondary, local: 192.0.2.1, partner: "
-			  "192.0.2.2, contact-timeout: 7s}\n"
-			  "scopes: [{subnet: 10.9.0.0/24, ranges: 10.9.0.1, relationship: s}]\n");
+	struct conf *c = parse(
+		REL "- {name: s, role: secondary, authentication: off, local: 192.0.2.1, partner: "
+		    "192.0.2.2, contact-timeout: 7s}\n"
+		    "scopes: [{subnet: 10.9.0.0/24, ranges: 10.9.0.1, relationship: s}]\n");
 
 	(void)state;
 	assert_int_equal(c->n_relations, 2);
@@ -855,7 +885,8 @@ static void test_scope_order(void **state)
 			     "relationship: r, name: b}\n"
 			     "- {subnet: 10.8.0.0/31, ranges: 10.8.0.0-10.8.0.1}\n"
 			     "relationships:\n"
-			     "- {name: r, role: primary, local: 1.2.3.4, partner: 1.2.3.5}\n");
+			     "- {name: r, role: primary, local: 1.2.3.4, partner: 1.2.3.5, "
+			     "authentication: off}\n");
 	const struct scope_table *t = &c->scopes;
 
 	(void)state;

@@ -189,7 +189,7 @@ static void test_each_bit(void **state)
 	(void)state;
 	for (size_t bit = 0; bit < n * 8; bit++) {
 		out[bit / 8] ^= (uint8_t)(1u << bit % 8);
-		assert_int_not_equal(fo_digest_look(x.s, out, n), FO_DIGEST_OK);
+		assert_int_not_equal(fo_digest_open(x.s, out, n), FO_DIGEST_OK);
 		out[bit / 8] ^= (uint8_t)(1u << bit % 8);
 	}
 	assert_int_equal(fo_digest_open(x.s, out, n), FO_DIGEST_OK);
@@ -221,7 +221,7 @@ static void test_replayed(void **state)
 	assert_int_equal(fo_digest_seal(x.p, msg, n, a), n + FO_DIGEST_ROOM);
 	assert_int_equal(fo_digest_seal(x.p, msg, n, b), n + FO_DIGEST_ROOM);
 	n += FO_DIGEST_ROOM;
-	assert_int_equal(fo_digest_look(x.s, b, n), FO_DIGEST_WRONG); /* a was left out */
+	assert_int_equal(fo_digest_open(x.s, b, n), FO_DIGEST_WRONG); /* a was left out */
 	assert_int_equal(fo_digest_open(x.s, a, n), FO_DIGEST_OK);
 	assert_int_equal(fo_digest_open(x.s, a, n), FO_DIGEST_REPLAYED);
 	assert_int_equal(fo_digest_open(x.s, b, n), FO_DIGEST_OK);
@@ -237,8 +237,8 @@ static void test_reflected(void **state)
 	size_t n = fo_digest_seal(x.p, msg, plain_msg(msg, FO_CONTACT, 1), out);
 
 	(void)state;
-	assert_int_equal(fo_digest_look(x.p, out, n), FO_DIGEST_WRONG);
-	assert_int_equal(fo_digest_look(x.s, out, n), FO_DIGEST_OK);
+	assert_int_equal(fo_digest_open(x.p, out, n), FO_DIGEST_WRONG);
+	assert_int_equal(fo_digest_open(x.s, out, n), FO_DIGEST_OK);
 	done(&x);
 }
 
@@ -299,19 +299,14 @@ static void test_nonces(void **state)
 	for (size_t i = 0; i < sizeof(row) / sizeof(row[0]); i++) {
 		struct pair x = { fo_digest_new(s1, none, true), fo_digest_new(s1, none, false) };
 		uint8_t msg[FO_MSG_MAX], out[FO_MSG_MAX];
-		struct fo_digest *other = fo_digest_new(s1, none, false);
 		size_t n;
 
-		assert_int_equal(
-			pass(x.p, x.s, msg, connect_msg(msg, FO_CONNECT, NOW, row[i].ask, 0)),
-			FO_DIGEST_OK);
-		/* an end that has the secret, and does not do as it should */
-		n = fo_digest_seal(x.p, msg, connect_msg(msg, FO_CONNECT, NOW, row[i].ask, 0), out);
+		n = connect_msg(msg, FO_CONNECT, NOW, row[i].ask, 0);
+		assert_int_equal(pass(x.p, x.s, msg, n), FO_DIGEST_OK);
+		/* an end that has the secret, and does not do as it should, even if seal says so */
 		n = connect_msg(msg, FO_CONNECTACK, NOW, row[i].answer, row[i].reject);
-		n = fo_digest_seal(row[i].v == FO_DIGEST_WRONG ? other : x.s, msg, n, out);
-		assert_int_not_equal(n, 0);
-		assert_int_equal(fo_digest_open(x.p, out, n), row[i].v);
-		fo_digest_free(other);
+		assert_int_equal(!fo_digest_seal(x.s, msg, n, out), row[i].v != FO_DIGEST_OK);
+		assert_int_equal(fo_digest_open(x.p, out, n + FO_DIGEST_ROOM), row[i].v);
 		done(&x);
 	}
 }

@@ -13,6 +13,7 @@ POOL_DIRECT=10.77.1.0-10.77.8.255
 POOL_RELAY=10.78.0.10-10.78.0.200
 EXTRA_SERVER=""    # more lines under "server:"
 EXTRA_RELATION=""  # more lines of the relationship
+SECURITY=(- "authentication: off" "authentication: off") # of it, by server
 
 server_dir() { echo "$NET_TMP/s$1"; }
 server_conf() { echo "$NET_TMP/s$1/twinlease.yaml"; }
@@ -52,7 +53,7 @@ relationships:
     local-share: $share
     max-client-lead-time: $MCLT
     secs-threshold: $THRESHOLD
-    authentication: off
+$(indented '    ' "${SECURITY[$1]}")
 $(indented '    ' "$EXTRA_RELATION")
 E
 }

@@ -13,6 +13,11 @@ enum conf_log_format { LOG_TEXT, LOG_JSON, LOG_JOURNAL };
 struct conf_relation {
 	struct fo_conf fo;		   /* name, role, policy, MCLT, timers */
 	struct sockaddr_in local, partner; /* port 647 unless given */
+	const char *secret_file, *former_secret_file; /* NULL: none */
+	struct {
+		const char *certificate, *key, *partner_ca; /* NULL: no TLS */
+		const char *partner_name; /* NULL: the certificate names the partner's address */
+	} tls;
 	uint32_t local_share; /* percent of the buckets; 256 bits are in fo.policy.hba */
 	int line;	      /* where it stands in the file, for messages */
 };

@@ -30,9 +30,24 @@ static void read_sections(struct reader *r)
 	memcpy(r->to, &list, sizeof(list));
 }
 
+/* What is off is told by a node that is no map; so is what is wrong and was told. */
+static void read_switch(struct reader *r)
+{
+	if (r->n->kind == NODE_MAP) {
+		read_section(r->c, (enum section)r->k->min, r->n, r->to);
+		return;
+	}
+	memcpy(r->to, &r->n, sizeof(r->n));
+	if (!node_says(r->n, "off"))
+		reader_wrong(r, "is not known: write off, or its keys below it, indented");
+}
+
 static void read_value(struct reader *r)
 {
 	switch (r->k->type) {
+	case KEY_SWITCH:
+		read_switch(r);
+		break;
 	case KEY_LATER:
 		read_later(r);
 		break;
@@ -66,7 +81,7 @@ static void set_default(struct conf_ctx *c, const struct schema_key *k, uint8_t 
 	struct node n = { .kind = NODE_SCALAR, .text = k->fallback };
 	struct reader r = { c, k, &n, section + k->to };
 
-	if (k->type == KEY_SECTION)
+	if (k->type == KEY_SECTION || k->type == KEY_SWITCH)
 		read_section(c, (enum section)k->min, NULL, r.to);
 	if (!k->fallback)
 		return;

@@ -74,6 +74,12 @@ static void fill(const struct raw_relation *r, unsigned index, struct conf_relat
 	to->line = r->node->line;
 	to->local = r->local;
 	to->partner = r->partner;
+	to->secret_file = r->authentication.secret_file;
+	to->former_secret_file = r->authentication.former_secret_file;
+	to->tls.certificate = r->tls.certificate;
+	to->tls.key = r->tls.key;
+	to->tls.partner_ca = r->tls.partner_ca;
+	to->tls.partner_name = r->tls.partner_name;
 	to->fo = (struct fo_conf){
 		.name = r->name,
 		.relation = index,
@@ -96,6 +102,8 @@ static void fill(const struct raw_relation *r, unsigned index, struct conf_relat
 		.ownership = r->ownership,
 		.after_outage_hold = r->after_outage == 0,
 		.lift_lease_limit = r->lease_limit == 1,
+		.digest = r->authentication.secret_file != NULL,
+		.tls = r->tls.certificate != NULL,
 	};
 	fill_buckets(r, to);
 	to->fo.share_secondary = secondary_share(r, to);
@@ -152,6 +160,32 @@ static void check_alone(struct conf_ctx *c, const struct raw_relation *all, unsi
 	}
 }
 
+static bool is_on(const struct node *n)
+{
+	return n && n->kind == NODE_MAP;
+}
+
+/* A connection that anybody may speak on is somebody's decision, never an oversight (A24). */
+static void check_security(struct conf_ctx *c, const struct raw_relation *r)
+{
+	const struct node *digest = r->authentication.node, *tls = r->tls.node;
+
+	if (!digest && !is_on(tls))
+		conf_error(c, node_or(r->node, "authentication"),
+			   "authentication is missing: write authentication: {secret-file: /path}, "
+			   "or tls, or authentication: off for a link that nobody else can reach");
+	if (r->dialect == FO_DIALECT_ISC && (is_on(digest) || is_on(tls)))
+		conf_error(c, is_on(digest) ? digest : tls,
+			   "%s cannot be used towards dialect isc, which has none: write "
+			   "authentication: off, without tls, and keep the link to yourselves",
+			   is_on(digest) ? "authentication" : "tls");
+	if (r->authentication.former_secret_file && r->role == 0)
+		conf_warning(
+			c, node_or(digest, "former-secret-file"),
+			"former-secret-file has no effect here: the primary chooses the secret; "
+			"write it on the secondary, while the primary still has the former one");
+}
+
 /* The name must tell relationships apart: the partner knows them by nothing else. */
 static void check_name(struct conf_ctx *c, const struct raw_relation *all, unsigned i)
 {
@@ -179,6 +213,7 @@ void build_relations(struct conf_ctx *c, const struct raw_root *raw, struct conf
 	list = arena_array(c->keep, n, sizeof(*list));
 	for (unsigned i = 0; i < n; i++) {
 		check(c, &r[i]);
+		check_security(c, &r[i]);
 		check_name(c, r, i);
 		check_alone(c, r, i);
 		fill(&r[i], i, &list[i]);

@@ -23,6 +23,8 @@ const size_t schema_section_size[SECTIONS] = {
 	[IN_ROOT] = sizeof(struct raw_root),   [IN_SERVER] = sizeof(struct raw_server),
 	[IN_LOG] = sizeof(struct raw_log),     [IN_FILTER] = sizeof(struct raw_filter),
 	[IN_API] = sizeof(struct raw_api),     [IN_RELATION] = sizeof(struct raw_relation),
+	[IN_AUTHENTICATION] = sizeof(struct raw_authentication),
+	[IN_TLS] = sizeof(struct raw_tls),
 	[IN_SCOPE] = sizeof(struct raw_scope), [IN_RESERVATION] = sizeof(struct raw_reservation),
 };
 
@@ -79,8 +81,17 @@ KEY(IN_RELATION, "max-lease-ownership", PERCENT, relation, ownership, RANGE(0, 1
 KEY(IN_RELATION, "after-outage", WORD, relation, after_outage, .words = "hold|serve", .fallback = "hold"),
 KEY(IN_RELATION, "partner-down-lease-limit", WORD, relation, lease_limit, .words = "keep|lift", .fallback = "keep"),
 LATER(IN_RELATION, "partner-api", "off"),
-LATER(IN_RELATION, "authentication", "off"),
-LATER(IN_RELATION, "tls", "off"),
+KEY(IN_RELATION, "authentication", SWITCH, relation, authentication, .min = IN_AUTHENTICATION),
+KEY(IN_RELATION, "tls", SWITCH, relation, tls, .min = IN_TLS),
+
+KEY(IN_AUTHENTICATION, "algorithm", WORD, authentication, algorithm, .words = "hmac-sha256", .fallback = "hmac-sha256"),
+KEY(IN_AUTHENTICATION, "secret-file", PATH, authentication, secret_file, .required = true),
+KEY(IN_AUTHENTICATION, "former-secret-file", PATH, authentication, former_secret_file),
+
+KEY(IN_TLS, "certificate", PATH, tls, certificate, .required = true),
+KEY(IN_TLS, "key", PATH, tls, key, .required = true),
+KEY(IN_TLS, "partner-ca", PATH, tls, partner_ca, .required = true),
+KEY(IN_TLS, "partner-name", TEXT, tls, partner_name, RANGE(1, 253)),
 
 KEY(IN_SCOPE, "subnet", PREFIX, scope, subnet, RANGE(1, 32), .required = true),
 KEY(IN_SCOPE, "name", TEXT, scope, name, RANGE(1, 255)),

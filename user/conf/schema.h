@@ -58,6 +58,17 @@ struct raw_api {
 	bool read_only;
 };
 
+struct raw_authentication { /* the node is a scalar where `off` stands there */
+	const struct node *node;
+	int algorithm;
+	const char *secret_file, *former_secret_file; /* NULL: not given */
+};
+
+struct raw_tls { /* likewise */
+	const struct node *node;
+	const char *certificate, *key, *partner_ca, *partner_name;
+};
+
 struct raw_relation {
 	const struct node *node;
 	const char *name;
@@ -69,6 +80,8 @@ struct raw_relation {
 	uint32_t mclt, auto_partner_down, max_unacked, max_clock_skew;
 	uint32_t contact_timeout; /* 0: not given */
 	uint32_t misbalance, ownership;
+	struct raw_authentication authentication;
+	struct raw_tls tls;
 };
 
 struct raw_reservation {
@@ -105,6 +118,8 @@ enum section {
 	IN_FILTER,
 	IN_API,
 	IN_RELATION,
+	IN_AUTHENTICATION,
+	IN_TLS,
 	IN_SCOPE,
 	IN_RESERVATION,
 	SECTIONS
@@ -133,6 +148,7 @@ enum key_type {			/* and the member that takes it */
 		KEY_LATER,	/* nothing: only what @words says, or nothing, may stand there */
 		KEY_NODE,	/* const struct node *: a map that others read */
 		KEY_SECTION,	/* the struct of section @min */
+		KEY_SWITCH,	/* the same, or `off` */
 		KEY_SECTIONS,	/* raw_list of the structs of section @min */
 };
 

@@ -157,6 +157,8 @@ struct fo_counters {
 	uint64_t updates_dropped; /* unanswered when the link was lost; they are sent again */
 	uint64_t links, links_lost, state_changes, garbage;
 	uint64_t into_comm_int, into_partner_down, into_recover;
+	/* connections that the driver refused before we heard of them */
+	uint64_t digest_missing, digest_wrong, digest_replayed, digest_unexpected, tls_failed;
 };
 
 struct fo_status {
@@ -173,3 +175,4 @@ struct fo_status {
 	uint32_t next_at; /* UTC sec, 0 = no time */
 };
 void fo_endpoint_status(const struct fo_endpoint *e, struct fo_status *ret);
+struct fo_counters *fo_endpoint_counters(struct fo_endpoint *e); /* for what the driver counts */

@@ -99,8 +99,7 @@ static void write_connect_vendor(struct fo_writer *w, const struct fo_connect *c
 	put(w, FO_OPT_VENDOR_SPECIFIC, 2);
 	put(w,
 	    12 + (has ? 4 + sizeof(c->incarnation) : 0) + (c->max_skew ? 8 : 0) +
-		    (c->features ? 8 : 0) +
-		    (c->has_nonce ? 4 + FO_NONCE_LEN : 0),
+		    (c->features ? 8 : 0) + (c->has_nonce ? 4 + FO_NONCE_LEN : 0),
 	    2);
 	if (has)
 		fo_write_opt(w, FO_VENDOR_INCARNATION, c->incarnation, sizeof(c->incarnation));

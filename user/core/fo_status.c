@@ -100,3 +100,8 @@ void fo_endpoint_status(const struct fo_endpoint *e, struct fo_status *ret)
 	};
 	next_words(e, ret);
 }
+
+struct fo_counters *fo_endpoint_counters(struct fo_endpoint *e)
+{
+	return &e->count;
+}

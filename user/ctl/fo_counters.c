@@ -76,6 +76,11 @@ const struct ctl_fo_counter ctl_fo_counters[] = {
 	COUNT("into-communications-interrupted", into_comm_int, "entries into COMMUNICATIONS-INTERRUPTED"),
 	COUNT("into-partner-down", into_partner_down, "entries into PARTNER-DOWN"),
 	COUNT("into-recover", into_recover, "entries into RECOVER"),
+	COUNT("digest-missing", digest_missing, "connections refused: a message without a digest"),
+	COUNT("digest-wrong", digest_wrong, "connections refused: a digest of another secret"),
+	COUNT("digest-replayed", digest_replayed, "connections refused: a message of former times"),
+	COUNT("digest-unexpected", digest_unexpected, "connections refused: a digest, and no secret here"),
+	COUNT("tls-failed", tls_failed, "connections refused: no TLS, or not with this partner"),
 	COUNT("malformed-messages", garbage, "messages of the partner that do not decode"),
 };
 /* clang-format on */

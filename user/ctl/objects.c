@@ -224,6 +224,14 @@ static void set_state(json_t *o, const struct fo_status *s)
 	json_object_set_new(o, "unacked-updates", json_integer(s->unacked_updates));
 }
 
+/* How, and nothing of with what. */
+static const char *authentication(const struct fo_conf *c)
+{
+	if (c->digest)
+		return c->tls ? "hmac-sha256, tls" : "hmac-sha256";
+	return c->tls ? "tls" : "off";
+}
+
 json_t *ctl_relation_object(const struct ctl_ops *ops, unsigned i)
 {
 	const struct conf *c = ops->conf(ops->ctx);
@@ -252,7 +260,7 @@ json_t *ctl_relation_object(const struct ctl_ops *ops, unsigned i)
 	json_object_set_new(
 		o, "hash-identity",
 		json_string(p->hash_identity == HASH_CLIENT_ID ? "client-id" : "hardware-address"));
-	json_object_set_new(o, "authentication", json_null());
+	json_object_set_new(o, "authentication", json_string(authentication(&r->fo)));
 	set_state(o, &s);
 	set_next(o, ops, i, &s);
 	set_counters(o, &s);

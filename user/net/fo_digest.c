@@ -249,7 +249,7 @@ static bool is_right(const struct fo_digest *d, unsigned secret, uint64_t number
 static bool choose(struct fo_digest *d, const uint8_t *msg, size_t len)
 {
 	for (unsigned i = 0; i < 2; i++) {
-		bool free = i == d->chosen || (!d->primary && !d->count[IN] && !d->count[OUT]);
+		bool free = i == d->chosen || (!d->count[IN] && !d->count[OUT]);
 
 		if (!free || !d->secret[i].p || !is_right(d, i, d->count[IN], msg, len))
 			continue;
@@ -259,12 +259,9 @@ static bool choose(struct fo_digest *d, const uint8_t *msg, size_t len)
 	return false;
 }
 
-enum fo_digest_verdict fo_digest_look(struct fo_digest *d, const uint8_t *msg, size_t len)
+/* A wrong digest ends the connection: it may cost something to say what is wrong with it. */
+static enum fo_digest_verdict blame(const struct fo_digest *d, const uint8_t *msg, size_t len)
 {
-	if (!fo_digest_present(msg, len))
-		return FO_DIGEST_MISSING;
-	if (choose(d, msg, len))
-		return FO_DIGEST_OK;
 	for (uint64_t i = 1; i <= BEFORE && i <= d->count[IN]; i++)
 		if (is_right(d, d->chosen, d->count[IN] - i, msg, len))
 			return FO_DIGEST_REPLAYED;
@@ -273,10 +270,10 @@ enum fo_digest_verdict fo_digest_look(struct fo_digest *d, const uint8_t *msg, s
 
 enum fo_digest_verdict fo_digest_open(struct fo_digest *d, const uint8_t *msg, size_t len)
 {
-	enum fo_digest_verdict v = fo_digest_look(d, msg, len);
-
-	if (v != FO_DIGEST_OK)
-		return v;
+	if (!fo_digest_present(msg, len))
+		return FO_DIGEST_MISSING;
+	if (!choose(d, msg, len))
+		return blame(d, msg, len);
 	d->count[IN]++;
 	return note_nonce(d, msg, len) ? FO_DIGEST_OK : FO_DIGEST_WRONG;
 }

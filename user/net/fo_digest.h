@@ -51,9 +51,6 @@ size_t fo_digest_seal(struct fo_digest *d, const uint8_t *msg, size_t len, uint8
  * else the connection has to be closed. */
 enum fo_digest_verdict fo_digest_open(struct fo_digest *d, const uint8_t *msg, size_t len);
 
-/* The same without counting it: the CONNECT that decides whose the connection is, is read twice. */
-enum fo_digest_verdict fo_digest_look(struct fo_digest *d, const uint8_t *msg, size_t len);
-
 /* Does the message begin with a digest of our type? */
 bool fo_digest_present(const uint8_t *msg, size_t len);
 

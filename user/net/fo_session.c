@@ -9,7 +9,6 @@
  * Called by the node on the loop thread.
  * Standards: draft-ietf-dhc-failover-12 §6.1 (transport), §8 (connection management).
  */
-#include "net/fo_session.h"
 
 #include <errno.h>
 #include <netinet/tcp.h>
@@ -23,59 +22,19 @@
 #include <event2/event.h>
 #include <event2/listener.h>
 
+#include "net/fo_guard.h"
+#include "net/fo_tls.h"
 #include "sys/clock.h"
-#include "sys/log.h"
 
 #define RETRY_MS 1000	       /* after any loss */
 #define STIMULUS_MS 5000       /* an ISC primary is invited by the secondary as well */
 #define REJECTED_FIRST_MS 5000 /* after a rejection, doubled up to ... */
 #define REJECTED_MAX_MS 60000
-#define CONNECT_LIMIT_MS 3000	 /* TCP handshake */
-#define FIRST_MESSAGE_LIMIT_S 15 /* an accepted connection must say CONNECT within */
-#define LINGER_S 2		 /* what was sent before a close may take this long */
-#define INPUT_MAX (64 * 1024)	 /* unread octets per connection */
-#define OUTPUT_MIN (256 * 1024)	 /* unsent ones, beside what both windows can hold */
-#define HALF_OPEN_MAX 4		 /* accepted and silent, per partner (decision E6) */
-#define TURN_MESSAGES 64	 /* of one link in one turn; others are served in between */
-#define TURN_MESSAGES_ALL 256	 /* of all links */
-#define TURN_ACCEPTS 64
-
-struct link {
-	struct fo_net *net;
-	const struct conf_relation *conf;
-	unsigned relation;
-	struct bufferevent *bev; /* connecting or up */
-	bool up;
-	bool isc;    /* of another make, as far as we know: its receive timer is another one */
-	bool spoken; /* the partner has said something on it */
-	bool choked; /* what was not sent is more than it may be: about to be closed */
-	bool heard_now;	 /* in the list of those heard in this turn */
-	unsigned budget; /* messages that it may still say in this turn */
-	struct link *next_heard;
-	int retry_ms;
-	struct event *retry; /* primaries, and secondaries of an ISC dhcpd */
-	mono_t heard;
-};
-
-struct inbound { /* accepted, relationship not yet known */
-	struct fo_net *net;
-	struct bufferevent *bev;
-	struct sockaddr_in from;
-	struct inbound *next, **prev;
-};
-
-struct fo_net {
-	struct event_base *base;
-	struct fo_net_ops ops;
-	struct link *links;
-	unsigned n_links;
-	struct evconnlistener **listeners;
-	unsigned n_listeners;
-	unsigned accepts, messages; /* in this turn */
-	struct link *heard;	    /* likewise */
-	struct inbound *inbound;
-	struct log_limit strangers;
-};
+#define CONNECT_LIMIT_MS 3000	/* TCP handshake */
+#define LINGER_S 2		/* what was sent before a close may take this long */
+#define OUTPUT_MIN (256 * 1024) /* unsent ones, beside what both windows can hold */
+#define TURN_MESSAGES 64	/* of one link in one turn; others are served in between */
+#define TURN_MESSAGES_ALL 256	/* of all links */
 
 static void link_arm_retry(struct link *l, int ms)
 {
@@ -86,7 +45,7 @@ static void link_arm_retry(struct link *l, int ms)
 		evtimer_add(l->retry, &tv);
 }
 
-static void tune(evutil_socket_t fd)
+void fo_tune(evutil_socket_t fd)
 {
 	int one = 1;
 
@@ -109,7 +68,7 @@ static void drain_failed(struct bufferevent *bev, short what, void *arg)
 	bufferevent_free(bev);
 }
 
-static void close_gently(struct bufferevent *bev)
+void fo_close_gently(struct bufferevent *bev)
 {
 	struct timeval limit = { LINGER_S, 0 };
 
@@ -124,14 +83,15 @@ static void close_gently(struct bufferevent *bev)
 
 /* --- links ------------------------------------------------------------------------------------ */
 
-static void link_drop(struct link *l, bool gently)
+void link_drop(struct link *l, bool gently)
 {
 	struct bufferevent *bev = l->bev;
 
 	l->bev = NULL;
 	l->up = l->choked = l->spoken = false;
+	guard_end(l);
 	if (bev && gently)
-		close_gently(bev);
+		fo_close_gently(bev);
 	else if (bev)
 		bufferevent_free(bev);
 }
@@ -152,8 +112,7 @@ static bool link_may_speak(struct link *l)
 	struct fo_net *n = l->net;
 
 	link_note_heard(l);
-	if (!l->budget || n->messages >= TURN_MESSAGES_ALL ||
-	    !n->ops.room(n->ops.ctx, l->relation))
+	if (!l->budget || n->messages >= TURN_MESSAGES_ALL || !n->ops.room(n->ops.ctx, l->relation))
 		return false;
 	l->budget--;
 	n->messages++;
@@ -161,7 +120,7 @@ static bool link_may_speak(struct link *l)
 }
 
 /* Cut the input into messages. Returns false when the connection is no longer this link's. */
-static bool link_input(struct link *l)
+bool link_input(struct link *l)
 {
 	struct bufferevent *bev = l->bev;
 	struct evbuffer *in = bufferevent_get_input(bev);
@@ -181,6 +140,8 @@ static bool link_input(struct link *l)
 		v = fo_msg_decode(p, have < FO_MSG_MAX ? have : FO_MSG_MAX, &m);
 		if (v == FO_MORE)
 			break;
+		if (m.len && !guard_accepts(l, p, m.len))
+			return false;
 		if (v == FO_IGNORED_TYPE && m.len) {
 			evbuffer_drain(in, m.len);
 			continue;
@@ -203,22 +164,46 @@ static void on_read(struct bufferevent *bev, void *arg)
 	(void)bev;
 	l->heard = clock_now().mono;
 	l->spoken = true;
-	(void)link_input(l);
+	if (l->up)
+		(void)link_input(l);
+	else
+		guard_tls_answer(l);
+}
+
+void link_begin(struct link *l, bool ours)
+{
+	if (!l->digest && !guard_begin(l)) {
+		link_refused(l, FO_CLOSE_STATE);
+	} else if (guard_wants_tls(l)) {
+		guard_ask_tls(l);
+	} else {
+		bufferevent_set_timeouts(l->bev, NULL, NULL);
+		l->up = true;
+		l->heard = clock_now().mono;
+		l->net->ops.link_up(l->net->ops.ctx, l->relation, ours);
+	}
+}
+
+void link_refused(struct link *l, enum fo_close_reason why)
+{
+	bool was_up = l->up;
+
+	fo_net_close(l->net, l->relation, why);
+	if (was_up)
+		l->net->ops.link_down(l->net->ops.ctx, l->relation, FO_CLOSE_REJECTED);
 }
 
 static void on_event(struct bufferevent *bev, short what, void *arg)
 {
 	struct link *l = arg;
 
-	(void)bev;
 	if (what & BEV_EVENT_CONNECTED) {
-		tune(bufferevent_getfd(l->bev));
-		bufferevent_set_timeouts(l->bev, NULL, NULL);
-		l->up = true;
-		l->heard = clock_now().mono;
-		l->net->ops.link_up(l->net->ops.ctx, l->relation, true);
+		fo_tune(bufferevent_getfd(bev));
+		link_begin(l, true);
 		return;
 	}
+	if ((l->asked_tls || l->encrypted) && !l->spoken)
+		guard_tls_failed(l, bev, "the partner closed the connection, or did not answer");
 	if (l->up) {
 		link_drop(l, false);
 		l->net->ops.link_down(l->net->ops.ctx, l->relation, FO_CLOSE_PEER);
@@ -229,7 +214,7 @@ static void on_event(struct bufferevent *bev, short what, void *arg)
 	link_arm_retry(l, l->retry_ms);
 }
 
-static void link_use(struct link *l, struct bufferevent *bev)
+void link_use(struct link *l, struct bufferevent *bev)
 {
 	l->bev = bev;
 	bufferevent_setcb(bev, on_read, NULL, on_event, l);
@@ -284,244 +269,14 @@ static void link_connect(evutil_socket_t unused, short what, void *arg)
 	}
 }
 
-/* --- accepted connections -----------------------------------------------------------------------
- */
-
-static void inbound_forget(struct inbound *in)
-{
-	*in->prev = in->next;
-	if (in->next)
-		in->next->prev = in->prev;
-	free(in);
-}
-
-static void inbound_drop(struct inbound *in)
-{
-	bufferevent_free(in->bev);
-	inbound_forget(in);
-}
-
-static void inbound_refuse(struct inbound *in, const struct fo_msg *m, struct octets name,
-			   enum fo_reject reason)
-{
-	uint8_t buf[FO_MSG_MAX];
-	struct fo_writer w;
-	struct fo_connect ack = {
-		.has = 1u << FO_OPT_RELATIONSHIP_NAME | 1u << FO_OPT_VENDOR_CLASS |
-		       1u << FO_OPT_VERSION | 1u << FO_OPT_MESSAGE,
-		.name = name,
-		.vendor = { (const uint8_t *)FO_VENDOR_CLASS, sizeof(FO_VENDOR_CLASS) - 1 },
-		.version = 1,
-		.reject = (uint8_t)reason,
-	};
-	const char *text = fo_reject_text(reason);
-	size_t len;
-
-	ack.message = (struct octets){ (const uint8_t *)text, (uint32_t)strlen(text) };
-	fo_write_begin(&w, buf, sizeof(buf), FO_CONNECTACK, clock_now().wall, m->xid);
-	fo_write_connectack(&w, &ack);
-	len = fo_write_end(&w);
-	bufferevent_write(in->bev, buf, len);
-	close_gently(in->bev);
-	inbound_forget(in);
-}
-
-static void tell_stranger(const struct inbound *in, struct octets name, const char *why)
-{
-	char from[INET_ADDRSTRLEN], quoted[160];
-
-	if (!log_allow(&in->net->strangers, 6, clock_now().mono))
-		return;
-	log_event(LOG_L_WARNING, "connect-refused", "from=%s name=%s why=\"%s\"",
-		  evutil_inet_ntop(AF_INET, &in->from.sin_addr, from, sizeof(from)),
-		  log_quote(name.p, name.len, quoted, sizeof(quoted)), why);
-}
-
-static struct link *link_by_name(struct fo_net *n, const struct sockaddr_in *from,
-				 struct octets name)
-{
-	for (unsigned i = 0; i < n->n_links; i++) {
-		struct link *l = &n->links[i];
-
-		if (l->conf->partner.sin_addr.s_addr == from->sin_addr.s_addr && name.p &&
-		    strlen(l->conf->fo.name) == name.len &&
-		    !memcmp(l->conf->fo.name, name.p, name.len))
-			return l;
-	}
-	return NULL;
-}
-
 /* A link that has been silent beyond the receive timer, or on which nothing came yet, gives way to
  * a new connection: the first CONNECT counts (failover-wire §1.2). */
-static bool link_is_alive(const struct link *l)
+bool link_is_alive(const struct link *l)
 {
 	const struct fo_conf *c = &l->conf->fo;
 	int64_t sec = l->isc ? c->contact_timeout_isc_sec : c->contact_timeout_sec;
 
 	return l->up && l->spoken && clock_now().mono.us - l->heard.us < sec * 1000000;
-}
-
-static void inbound_adopt(struct inbound *in, struct link *l)
-{
-	struct bufferevent *bev = in->bev;
-
-	if (l->up) {
-		link_drop(l, false);
-		l->net->ops.link_down(l->net->ops.ctx, l->relation, FO_CLOSE_SILENT);
-	}
-	link_drop(l, false); /* our own connect, if that is still on its way */
-	if (l->retry)
-		evtimer_del(l->retry);
-	inbound_forget(in);
-	bufferevent_set_timeouts(bev, NULL, NULL);
-	link_use(l, bev);
-	l->up = true;
-	l->spoken = !l->conf->fo.primary; /* CONNECT brought us here */
-	l->heard = clock_now().mono;
-	l->net->ops.link_up(l->net->ops.ctx, l->relation, false);
-	if (l->bev == bev)
-		(void)link_input(l); /* CONNECT is still in the buffer */
-}
-
-static void inbound_read(struct bufferevent *bev, void *arg)
-{
-	struct inbound *in = arg;
-	struct evbuffer *buf = bufferevent_get_input(bev);
-	size_t have = evbuffer_get_length(buf);
-	const uint8_t *p = evbuffer_pullup(buf, have < FO_MSG_MAX ? (ssize_t)have : FO_MSG_MAX);
-	struct fo_connect c;
-	struct fo_msg m;
-	enum fo_verdict v = fo_msg_decode(p, have < FO_MSG_MAX ? have : FO_MSG_MAX, &m);
-	struct link *l;
-
-	if (v == FO_MORE)
-		return;
-	if (v != FO_OK || m.type != FO_CONNECT) {
-		inbound_drop(in);
-		return;
-	}
-	fo_msg_read_connect(&m, &c);
-	l = link_by_name(in->net, &in->from, c.name);
-	if (!l || l->conf->fo.primary) {
-		tell_stranger(in, c.name,
-			      l ? "the partner plays the primary too" : "no such relationship");
-		inbound_refuse(in, &m, c.name, FO_REJECT_INVALID_PARTNER);
-	} else if (link_is_alive(l)) {
-		inbound_refuse(in, &m, c.name, FO_REJECT_DUPLICATE_CONNECTION);
-	} else {
-		l->isc = !c.own_kind;
-		inbound_adopt(in, l);
-	}
-}
-
-static void inbound_event(struct bufferevent *bev, short what, void *arg)
-{
-	(void)bev;
-	(void)what;
-	inbound_drop(arg);
-}
-
-/* Relationships with the server at this address: each may have a connection on its way. */
-static unsigned partners_at(const struct fo_net *n, const struct sockaddr_in *from)
-{
-	unsigned count = 0;
-
-	for (unsigned i = 0; i < n->n_links; i++)
-		count += n->links[i].conf->partner.sin_addr.s_addr == from->sin_addr.s_addr;
-	return count;
-}
-
-/* The relationship whose primary we are, if there is but one with this partner. The primary speaks
- * first, also on a connection that the secondary opened (failover-wire §1). */
-static struct link *link_we_begin(struct fo_net *n, const struct sockaddr_in *from)
-{
-	struct link *found = NULL;
-
-	for (unsigned i = 0; i < n->n_links; i++) {
-		struct link *l = &n->links[i];
-
-		if (l->conf->partner.sin_addr.s_addr != from->sin_addr.s_addr)
-			continue;
-		if (found || !l->conf->fo.primary)
-			return NULL;
-		found = l;
-	}
-	return found;
-}
-
-/* A partner says CONNECT at once: of those who do not, the one that has waited longest goes. */
-static void limit_half_open(struct fo_net *n, const struct sockaddr_in *from, unsigned most)
-{
-	struct inbound *oldest = NULL;
-	unsigned count = 0;
-
-	for (struct inbound *in = n->inbound; in; in = in->next) {
-		if (in->from.sin_addr.s_addr != from->sin_addr.s_addr)
-			continue;
-		oldest = in;
-		count++;
-	}
-	if (count >= most)
-		inbound_drop(oldest);
-}
-
-static void inbound_start(struct fo_net *n, evutil_socket_t fd, const struct sockaddr_in *from)
-{
-	struct timeval limit = { FIRST_MESSAGE_LIMIT_S, 0 };
-	struct link *ours = link_we_begin(n, from);
-	struct inbound *in;
-
-	if (ours && ours->up) { /* there is a link, or a handshake: it stays (failover-wire §1.2) */
-		close(fd);
-		return;
-	}
-	in = calloc(1, sizeof(*in));
-
-	if (in)
-		in->bev = bufferevent_socket_new(n->base, fd, BEV_OPT_CLOSE_ON_FREE);
-	if (!in || !in->bev) {
-		free(in);
-		close(fd);
-		return;
-	}
-	tune(fd);
-	in->net = n;
-	in->from = *from;
-	in->prev = &n->inbound;
-	in->next = n->inbound;
-	if (in->next)
-		in->next->prev = &in->next;
-	n->inbound = in;
-	bufferevent_setcb(in->bev, inbound_read, NULL, inbound_event, in);
-	bufferevent_setwatermark(in->bev, EV_READ, 0, 2 * FO_MSG_MAX);
-	bufferevent_set_timeouts(in->bev, &limit, NULL);
-	bufferevent_enable(in->bev, EV_READ | EV_WRITE);
-	if (ours)
-		inbound_adopt(in, ours);
-}
-
-static void on_accept(struct evconnlistener *listener, evutil_socket_t fd, struct sockaddr *sa,
-		      int len, void *arg)
-{
-	struct fo_net *n = arg;
-	struct sockaddr_in from;
-	char text[INET_ADDRSTRLEN];
-	unsigned partners;
-
-	if (++n->accepts >= TURN_ACCEPTS)
-		(void)evconnlistener_disable(listener); /* until the turn is over */
-	memset(&from, 0, sizeof(from));
-	memcpy(&from, sa, (size_t)len < sizeof(from) ? (size_t)len : sizeof(from));
-	partners = partners_at(n, &from);
-	if (partners) {
-		limit_half_open(n, &from, HALF_OPEN_MAX - 1 + partners);
-		inbound_start(n, fd, &from);
-		return;
-	}
-	close(fd);
-	if (log_allow(&n->strangers, 6, clock_now().mono))
-		log_event(LOG_L_WARNING, "failover-connection-refused", "from=%s",
-			  evutil_inet_ntop(AF_INET, &from.sin_addr, text, sizeof(text)));
 }
 
 /* --- open, close
@@ -545,7 +300,7 @@ static int listen_for(struct fo_net *n, unsigned i, char err[256])
 	struct sockaddr_in at = n->links[i].conf->local;
 	char text[INET_ADDRSTRLEN];
 	struct evconnlistener *l = evconnlistener_new_bind(
-		n->base, on_accept, n,
+		n->base, inbound_accept, n,
 		LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC | LEV_OPT_REUSEABLE, 64,
 		(struct sockaddr *)&at, sizeof(at));
 
@@ -578,8 +333,8 @@ static void link_init(struct fo_net *n, unsigned i, const struct conf_relation *
 	link_arm_retry(l, c->fo.primary ? 0 : STIMULUS_MS);
 }
 
-int fo_net_open(struct event_base *base, const struct conf *c, const struct fo_net_ops *ops,
-		struct fo_net **ret, char err[256])
+int fo_net_open(struct event_base *base, const struct conf *c, const struct fo_keys *keys,
+		const struct fo_net_ops *ops, struct fo_net **ret, char err[256])
 {
 	struct fo_net *n = calloc(1, sizeof(*n));
 	int r = 0;
@@ -588,6 +343,7 @@ int fo_net_open(struct event_base *base, const struct conf *c, const struct fo_n
 		return -ENOMEM;
 	n->base = base;
 	n->ops = *ops;
+	n->keys = keys;
 	n->n_links = c->n_relations;
 	n->links = calloc(c->n_relations + 1, sizeof(*n->links));
 	n->listeners = calloc(c->n_relations + 1, sizeof(*n->listeners));
@@ -606,16 +362,24 @@ int fo_net_open(struct event_base *base, const struct conf *c, const struct fo_n
 	return 0;
 }
 
-void fo_net_use(struct fo_net *n, const struct conf *c)
+void fo_net_use(struct fo_net *n, const struct conf *c, const struct fo_keys *keys)
 {
-	for (unsigned i = 0; i < n->n_links; i++)
+	while (n->inbound) /* they hold on to the former secrets */
+		inbound_drop(n->inbound);
+	for (unsigned i = 0; i < n->n_links; i++) {
+		link_drop(&n->links[i], false);
 		n->links[i].conf = &c->relations[i];
+		link_arm_retry(&n->links[i], RETRY_MS);
+	}
+	n->keys = keys;
 }
 
 /* What the loop has not sent yet, as far as it goes without waiting; then the FIN. */
 static void link_finish(struct link *l)
 {
-	if (l->up) {
+	if (l->up && l->encrypted) {
+		fo_tls_finish(l->bev);
+	} else if (l->up) {
 		struct evbuffer *out = bufferevent_get_output(l->bev);
 
 		evbuffer_unfreeze(out, 1);
@@ -652,14 +416,17 @@ static size_t output_max(const struct link *l)
 void fo_net_send(struct fo_net *n, unsigned relation, const uint8_t *msg, size_t len)
 {
 	struct link *l = &n->links[relation];
+	uint8_t room[FO_MSG_MAX];
 
 	if (!l->up || l->choked)
 		return;
-	if (evbuffer_get_length(bufferevent_get_output(l->bev)) + len <= output_max(l)) {
+	len = guard_seal(l, &msg, len, room);
+	if (len && evbuffer_get_length(bufferevent_get_output(l->bev)) + len <= output_max(l)) {
 		(void)bufferevent_write(l->bev, msg, len);
 		return;
 	}
-	/* it asks and does not read: ended by the loop, since the endpoint may be our caller */
+	/* it asks and does not read (or a digest cannot be made): ended by the loop, since the
+	 * endpoint may be our caller */
 	l->choked = true;
 	log_event(LOG_L_WARNING, "partner-does-not-read", "relationship=%s", l->conf->fo.name);
 	bufferevent_trigger_event(l->bev, BEV_EVENT_ERROR, BEV_TRIG_DEFER_CALLBACKS);

@@ -1,0 +1,85 @@
+#pragma once
+/* Inside of the failover sessions, shared by fo_session, fo_inbound and fo_guard. */
+#include <event2/util.h>
+
+#include "net/fo_digest.h"
+#include "net/fo_session.h"
+#include "sys/log.h"
+
+struct bufferevent;
+struct evconnlistener;
+struct event;
+
+#define FO_TLS_DESIRED 1 /* in TLS-request; in TLS-reply: agreed */
+#define FO_TLS_REQUIRED 2
+
+#define TURN_ACCEPTS 64
+#define INPUT_MAX (64 * 1024) /* unread octets per connection */
+
+struct link {
+	struct fo_net *net;
+	const struct conf_relation *conf;
+	unsigned relation;
+	struct bufferevent *bev; /* connecting or up */
+	bool up;
+	bool isc;	 /* of another make, as far as we know: its receive timer is another one */
+	bool spoken;	 /* the partner has said something on it */
+	bool choked;	 /* what was not sent is more than it may be: about to be closed */
+	bool heard_now;	 /* in the list of those heard in this turn */
+	unsigned budget; /* messages that it may still say in this turn */
+	struct link *next_heard;
+	int retry_ms;
+	struct event *retry; /* primaries, and secondaries of an ISC dhcpd */
+	mono_t heard;
+	struct fo_digest *digest; /* of this connection; NULL: not configured */
+	bool opened;		  /* its first message was judged when it was nobody's yet */
+	bool asked_tls, encrypted;
+	struct fo_replay replay; /* of its secondary */
+};
+
+struct inbound { /* accepted, relationship not yet known */
+	struct fo_net *net;
+	struct bufferevent *bev;
+	struct sockaddr_in from;
+	struct fo_digest *digest; /* as soon as the relationship is known */
+	struct link *tls_for;	  /* whose certificates are asked for; NULL: in the clear */
+	bool encrypted;		  /* TLS has begun */
+	struct inbound *next, **prev;
+};
+
+struct fo_net {
+	struct event_base *base;
+	struct fo_net_ops ops;
+	const struct fo_keys *keys;
+	struct link *links;
+	unsigned n_links;
+	struct evconnlistener **listeners;
+	unsigned n_listeners;
+	unsigned accepts, messages; /* in this turn */
+	struct link *heard;	    /* likewise */
+	struct inbound *inbound;
+	struct log_limit strangers;
+};
+
+/* --- fo_session.c ----------------------------------------------------------------------------- */
+
+void fo_tune(evutil_socket_t fd);
+void fo_close_gently(struct bufferevent *bev); /* what was written may still leave */
+void link_use(struct link *l, struct bufferevent *bev);
+void link_drop(struct link *l, bool gently);
+/* The connection may be used: TLS comes first, where that is configured. */
+void link_begin(struct link *l, bool ours);
+bool link_input(struct link *l);
+bool link_is_alive(const struct link *l);
+/* Close, tell the core if it knew of the link, and try again later. */
+void link_refused(struct link *l, enum fo_close_reason why);
+
+/* --- fo_inbound.c ----------------------------------------------------------------------------- */
+
+void inbound_accept(struct evconnlistener *listener, evutil_socket_t fd, struct sockaddr *sa,
+		    int len, void *net);
+void inbound_use(struct inbound *in); /* its callbacks and limits on a connection */
+void inbound_drop(struct inbound *in);
+/* CONNECTACK; with a reason, then closed. */
+void inbound_answer(struct inbound *in, const struct fo_msg *m, const struct fo_connect *c,
+		    enum fo_reject reason, uint8_t tls);
