@@ -35,9 +35,12 @@ static bool read_client(const struct fo_binding *b, struct lease_client *ret)
 static bool forgot(const struct fo_endpoint *e)
 {
 	const struct fo_end *end = &e->rec.end;
+	bool rests =
+		end->state == FO_STARTUP || end->state == FO_PAUSED || end->state == FO_SHUTDOWN;
+	uint8_t at = rests ? end->saved : end->state;
 
-	return end->lost_storage || (!end->ever_normal && !e->new_pair &&
-				     (end->state == FO_RECOVER || end->state == FO_RECOVER_WAIT));
+	return end->lost_storage ||
+	       (!end->ever_normal && !e->new_pair && (at == FO_RECOVER || at == FO_RECOVER_WAIT));
 }
 
 /*
@@ -172,8 +175,8 @@ static enum fo_reject receive_one(struct fo_endpoint *e, const struct fo_binding
 		ours = untold(&ours); /* what its run says is older than any news of its own */
 	unacked = t->u.has_serial ? ours.flags & LEASE_DIRTY : pool_is_in_flight(e->pool, b->addr);
 	r = binding_accept(&e->view, &ours, &t->u, unacked, e->now.wall, &then);
-	if (!t->u.forgot && (r == FO_REJECT_IN_USE || r == FO_REJECT_OUTDATED ||
-			     r == FO_REJECT_LESS_CRITICAL))
+	if (!t->u.forgot &&
+	    (r == FO_REJECT_IN_USE || r == FO_REJECT_OUTDATED || r == FO_REJECT_LESS_CRITICAL))
 		answer_with_ours(e, &ours);
 	if (r)
 		return r;
