@@ -268,6 +268,15 @@ static void test_another_make(void **state)
 		assert_non_null(m);
 		assert_int_equal(fo_msg_opt(m, FO_OPT_REJECT_REASON).p[0],
 				 FO_REJECT_ILLEGAL_ADDRESS);
+		b.addr = FIRST + 11; /* of the future: after a restart our clock would seem wrong */
+		b.stos = b.cltt = (uint32_t)BASE + 3600;
+		begin(n, &wr, FO_BNDUPD, 0, 101);
+		assert_true(fo_write_binding(&wr, &b, false));
+		say(n, &wr);
+		m = heard_within(n, FO_BNDACK, 0.01);
+		assert_non_null(m);
+		assert_int_equal(fo_msg_opt(m, FO_OPT_REJECT_REASON).p[0], FO_REJECT_TIME_MISMATCH);
+		assert_int_not_equal(n->disk.l[11].state, LEASE_ACTIVE);
 		world_done(w);
 	}
 }
