@@ -186,12 +186,23 @@ static const uint8_t table[8][8] = {
 };
 
 /* A DHCPRELEASE is no transaction for an ISC: its CLTT stays that of the REQUEST before, or is
- * missing where we gave the lease; the start of the state says when. */
-static bool released_later(const struct lease *ours, const struct binding_update *u)
+ * missing where we gave the lease; the start of the state, or the end of the lease, says when. */
+static bool released_later(const struct lease *ours, const struct binding_update *u, wall_t now)
 {
 	if (u->has_cltt && (u->lease.cltt >= ours->cltt || !ours->cltt))
 		return true;
-	return same_client(ours, u) && u->lease.stos > ours->cltt;
+	if (!same_client(ours, u))
+		return false;
+	return u->lease.stos > ours->cltt ||
+	       (u->lease.expires > ours->cltt && u->lease.expires <= now.sec + EXPIRY_SLACK_SEC);
+}
+
+/* An ISC tells of a CLTT only what it saw itself. A lease that runs is news to who holds it as
+ * expired. */
+static bool runs_after_all(const struct lease *ours, const struct binding_update *u, wall_t now)
+{
+	return u->lease.state == LEASE_ACTIVE && ours->state == LEASE_EXPIRED && !u->has_cltt &&
+	       live(&u->lease, now);
 }
 
 static enum fo_reject judge_by_table(const struct fo_view *v, const struct lease *ours,
@@ -206,7 +217,7 @@ static enum fo_reject judge_by_table(const struct fo_view *v, const struct lease
 	case T1: /* an ISC resends the same event; the primary's word counts (do-change of 5.2) */
 		ok = u->has_cltt && (theirs->cltt > ours->cltt ||
 				     (theirs->cltt == ours->cltt && u->partner_is_primary));
-		ok = ok || (u->has_cltt && !ours->cltt);
+		ok = ok || (u->has_cltt && !ours->cltt) || runs_after_all(ours, u, now);
 		break;
 	case T2: /* a lease ends at its last second, not after it: an ISC acts on it at once */
 		ok = now.sec >= ours->expires || same_expiry_over(ours, theirs, now);
@@ -222,7 +233,7 @@ static enum fo_reject judge_by_table(const struct fo_view *v, const struct lease
 	case R_CLIENT:
 		return same_client(ours, u) || !v->primary ? FO_REJECT_NONE : FO_REJECT_IN_USE;
 	case R_RELEASE:
-		ok = released_later(ours, u);
+		ok = released_later(ours, u, now);
 		break;
 	}
 	return ok ? FO_REJECT_NONE : FO_REJECT_OUTDATED;
@@ -329,7 +340,8 @@ enum fo_reject binding_accept(const struct fo_view *v, const struct lease *ours,
 	    (state == LEASE_ACTIVE || state == LEASE_EXPIRED || state == LEASE_RELEASED))
 		return FO_REJECT_MISSING_BINDING;
 	/* 2. we may have renewed it and forgotten that: nobody hears from us that it is over */
-	if (u->forgot && (state == LEASE_EXPIRED || state == LEASE_RELEASED || state == LEASE_RESET))
+	if (u->forgot &&
+	    (state == LEASE_EXPIRED || state == LEASE_RELEASED || state == LEASE_RESET))
 		return FO_REJECT_LESS_CRITICAL;
 	/* 3. whose word counts */
 	if (u->has_serial)
@@ -345,7 +357,8 @@ enum fo_reject binding_accept(const struct fo_view *v, const struct lease *ours,
 	if (!u->has_serial && (u->lease.flags & LEASE_RESERVED) && !(ours->flags & LEASE_RESERVED))
 		return FO_REJECT_NOT_RESERVED;
 	*ret = adopt(ours, u, now);
-	if (u->has_serial && in_flight)
+	if (u->has_serial ? in_flight
+			  : ours->flags & LEASE_DIRTY && ours->expires > u->lease.expires)
 		keep_promise(ret, ours, u, now);
 	return FO_REJECT_NONE;
 }

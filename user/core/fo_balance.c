@@ -152,6 +152,14 @@ static void take_back(struct fo_endpoint *e, uint32_t range, int64_t n)
 	}
 }
 
+static void ask_for_more(struct fo_endpoint *e, bool soon)
+{
+	if (!fo_due(e->poolreq_at, &e->now))
+		return;
+	e->poolreq_at = mono_add_us(e->now.mono, soon ? FO_POOLREQ_SOON_US : FO_POOLREQ_US);
+	fo_send_plain(e, FO_POOLREQ, fo_next_xid(e));
+}
+
 /* Return: addresses given. What finds no room now follows when these have arrived. */
 static uint32_t balance_primary(struct fo_endpoint *e, bool eager)
 {
@@ -175,7 +183,9 @@ static uint32_t balance_primary(struct fo_endpoint *e, bool eager)
 		}
 		if (move > room || -move > room)
 			e->more_to_move = true;
-		if (move > 0)
+		if (move < 0 && e->isc) /* it may have leased any of them: it is to give */
+			ask_for_more(e, false);
+		else if (move > 0)
 			given += give(e, i, move < room ? move : room);
 		else if (move < 0)
 			take_back(e, i, -move < room ? -move : room);
@@ -188,18 +198,46 @@ static void balance_secondary(struct fo_endpoint *e)
 	uint32_t ranges = pool_table(e->pool)->n_ranges;
 	struct pool_counts c;
 
-	if (!fo_due(e->poolreq_at, &e->now))
-		return;
 	for (uint32_t i = 0; i < ranges; i++) {
-		if (!range_is_mine(e, i) || range_move(e, i, false) <= 0)
+		if (!range_is_mine(e, i) || range_move(e, i, e->isc) <= 0)
 			continue;
 		pool_counts_range(e->pool, i, &c);
-		e->poolreq_at =
-			mono_add_us(e->now.mono, e->own_kind && c.backup < 2 ? FO_POOLREQ_SOON_US
-									     : FO_POOLREQ_US);
-		fo_send_plain(e, FO_POOLREQ, fo_next_xid(e));
+		ask_for_more(e, e->own_kind && c.backup < 2);
 		return;
 	}
+}
+
+static uint32_t give_back_some(struct fo_endpoint *e, uint32_t range, int64_t n)
+{
+	uint32_t done = 0;
+
+	for (; n > 0; n--, done++) {
+		const struct lease *first = pool_range_free_first(e->pool, range, LEASE_BACKUP);
+		struct lease l;
+
+		if (!first)
+			break;
+		l = *first;
+		l.state = LEASE_FREE;
+		l.acked_state = LEASE_BACKUP;
+		l.flags |= LEASE_DIRTY;
+		l.stos = sec_clamp(e->now.wall.sec);
+		l.serial++;
+		fo_store(e, &l, NULL);
+	}
+	return done;
+}
+
+/* An ISC primary that asks us has less than its half. Once told the address is its own. */
+static uint32_t give_back(struct fo_endpoint *e)
+{
+	uint32_t ranges = pool_table(e->pool)->n_ranges, given = 0;
+
+	for (uint32_t i = 0; i < ranges; i++)
+		if (range_is_mine(e, i))
+			given += give_back_some(e, i, -range_move(e, i, true));
+	e->count.addresses_given += given;
+	return given;
 }
 
 void fo_balance(struct fo_endpoint *e)
@@ -232,6 +270,8 @@ void fo_balance_asked(struct fo_endpoint *e, uint32_t xid)
 	if (e->conf->primary && e->rec.end.state == FO_NORMAL && fo_due(e->given_at, &e->now)) {
 		n = balance_primary(e, true);
 		e->given_at = mono_add_us(e->now.mono, FO_BALANCE_MIN_US);
+	} else if (e->isc && !e->conf->primary && e->rec.end.state == FO_NORMAL) {
+		n = give_back(e);
 	}
 	fo_begin(e, &w, buf, FO_POOLRESP, xid);
 	fo_write_u32(&w, FO_OPT_ADDRESSES_TRANSFERRED, n);

@@ -103,7 +103,7 @@ static bool same_view(const struct fo_view *a, const struct fo_view *b)
 	return same_policy(&a->policy, &b->policy) && a->primary == b->primary &&
 	       a->serve_new == b->serve_new && a->serve_renew == b->serve_renew &&
 	       a->nak == b->nak && a->hold == b->hold && a->balanced == b->balanced &&
-	       a->limited == b->limited && a->partner_down == b->partner_down &&
+	       a->limited == b->limited && a->partner_down == b->partner_down && a->isc == b->isc &&
 	       a->mclt == b->mclt && a->partner_pool_from == b->partner_pool_from;
 }
 
@@ -111,8 +111,10 @@ void fo_refresh_view(struct fo_endpoint *e)
 {
 	struct fo_view v = fo_fsm_view(&e->rec.end, &e->policy, e->rec.mclt, e->hold);
 
-	if (v.partner_down)
-		v.partner_pool_from = sec_clamp((int64_t)e->rec.end.stos + wait_mclt(e));
+	v.isc = e->isc;
+	if (v.partner_down) /* an ISC counts its lead from the potential expiry that we told */
+		v.partner_pool_from = sec_clamp((int64_t)e->rec.end.stos + wait_mclt(e) +
+						(e->isc ? FO_SHARE_PET_SEC : 0));
 	if (v.partner_down && e->conf->lift_lease_limit)
 		v.limited = false;
 	if (fo_closing(e)) {
@@ -336,8 +338,8 @@ struct fo_endpoint *fo_endpoint_init(void *mem, size_t size, const struct fo_con
 	e->max_flights = flights(c);
 	e->retry_sec = FO_RETRY_SEC;
 	e->isc = c->dialect == FO_DIALECT_ISC;
-	e->handshake_at = e->contact_at = e->tell_at = e->startup_at = e->safe_at = e->ack_at =
-		e->retry_at = MONO_NEVER;
+	e->handshake_at = e->contact_at = e->tell_at = e->settle_at = e->startup_at = e->safe_at =
+		e->ack_at = e->retry_at = MONO_NEVER;
 	e->lazy.at = MONO_NEVER;
 	e->balance_at = mono_add_us(now->mono, FO_BALANCE_US);
 	e->operational_at = mono_add_us(now->mono, FO_OPERATIONAL_SEC * FO_SEC_US);
@@ -420,7 +422,8 @@ static mono_t wall_timer(const struct fo_endpoint *e, uint32_t at)
 
 static mono_t next_of_link(const struct fo_endpoint *e)
 {
-	mono_t t = mono_min(e->handshake_at, mono_min(e->contact_at, e->tell_at));
+	mono_t t = mono_min(mono_min(e->handshake_at, e->settle_at),
+			    mono_min(e->contact_at, e->tell_at));
 
 	if (e->link != LINK_UP)
 		return t;

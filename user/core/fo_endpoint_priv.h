@@ -7,6 +7,7 @@
  *   fo_connect.c   handshake
  *   fo_update.c    sending BNDUPD: window, queue, dumps
  *   fo_closing.c   the way into SHUTDOWN
+ *   fo_isc.c       which updates an ISC dhcpd may see, and when
  *   fo_acked.c     what their acknowledgements mean
  *   fo_receive.c   the partner's BNDUPD, and acknowledging them
  *   fo_balance.c   shares of free addresses, POOLREQ
@@ -39,6 +40,8 @@
 #define FO_SKEW_TELL_US (60 * FO_SEC_US) /* one event a minute while updates are refused */
 #define FO_FUTURE_SEC 60     /* that a time of the past may lie ahead */
 #define FO_TRANSLATE_MS 2000		 /* smaller differences are the jitter of whole seconds */
+
+#define FO_SHARE_PET_SEC 5 /* potential expiry of an address given to an ISC, see fo_isc.c */
 
 #define FO_BATCH_MAX 40 /* bindings of one BNDUPD: 51 octets is the smallest */
 #define FO_MAX_FLIGHTS 1000
@@ -122,8 +125,8 @@ struct fo_endpoint {
 	mono_t last_heard;
 
 	/* timers: MONO_NEVER when not armed */
-	mono_t handshake_at, contact_at, tell_at, startup_at, safe_at, ack_at, retry_at, balance_at,
-		balanced, given_at, poolreq_at, progress, acked, operational_at;
+	mono_t handshake_at, contact_at, tell_at, settle_at, startup_at, safe_at, ack_at, retry_at,
+		balance_at, balanced, given_at, poolreq_at, progress, acked, operational_at;
 	mono_t closing_until; /* being shut down: service has ended, the partner learns the rest */
 	uint64_t closing_batch; /* with this commit the end of service is in force; 0 no shutdown */
 	uint32_t recover_until; /* UTC sec; 0 not waiting */
@@ -219,6 +222,12 @@ uint8_t fo_state_to_send(const struct fo_endpoint *e, const struct lease *l);
 struct lease fo_mark_dirty(const struct lease *l);
 /* Does the primary want this address back from the secondary's share? */
 bool fo_taking_back(const struct fo_endpoint *e, const struct lease *l);
+
+/* --- fo_isc.c --- */
+enum fo_isc_may { ISC_SEND, ISC_WAIT, ISC_SKIP }; /* skip: it has been taken out of the queue */
+enum fo_isc_may fo_isc_may_send(struct fo_endpoint *e, const struct lease *l);
+bool fo_isc_never(const struct fo_endpoint *e, const struct lease *l);
+uint32_t fo_isc_share_pet(const struct fo_endpoint *e); /* with FREE and BACKUP */
 
 /* --- fo_acked.c --- */
 void fo_updates_acked(struct fo_endpoint *e, const struct fo_msg *m);

@@ -308,7 +308,7 @@ static void link_gone(struct fo_endpoint *e, enum fo_close_reason why)
 
 	e->link = LINK_NONE;
 	e->heard = false;
-	e->handshake_at = e->contact_at = e->tell_at = MONO_NEVER;
+	e->handshake_at = e->contact_at = e->tell_at = e->settle_at = MONO_NEVER;
 	fo_updates_reset(e);
 	if (!was_up)
 		return;

@@ -91,14 +91,14 @@ static void answer_with_ours(struct fo_endpoint *e, const struct lease *ours)
 {
 	struct lease d;
 
-	if (!e->own_kind || ours->flags & LEASE_DIRTY || ours->state == LEASE_NONE)
+	if (ours->flags & LEASE_DIRTY || ours->state == LEASE_NONE)
 		return;
 	d = fo_mark_dirty(ours);
 	fo_store(e, &d, NULL);
 }
 
 /* What is done about a refusal of ours, in words. */
-static const char *next_word(const struct fo_endpoint *e, enum fo_reject r)
+static const char *next_word(enum fo_reject r)
 {
 	switch (r) {
 	case FO_REJECT_ILLEGAL_ADDRESS:
@@ -108,7 +108,7 @@ static const char *next_word(const struct fo_endpoint *e, enum fo_reject r)
 	case FO_REJECT_IN_USE:
 	case FO_REJECT_OUTDATED:
 	case FO_REJECT_LESS_CRITICAL:
-		return e->own_kind ? "ours stays, and the partner is told of it" : "ours stays";
+		return "ours stays, and the partner is told of it";
 	default:
 		return "ours stays";
 	}
@@ -173,7 +173,7 @@ static enum fo_reject receive_one(struct fo_endpoint *e, const struct fo_binding
 	ours = *t->row;
 	if (!pool_has_record(e->pool, b->addr) && !lease_is_free(&t->u.lease))
 		ours = untold(&ours); /* what its run says is older than any news of its own */
-	unacked = t->u.has_serial ? ours.flags & LEASE_DIRTY : pool_is_in_flight(e->pool, b->addr);
+	unacked = t->u.has_serial ? ours.flags & LEASE_DIRTY : fo_is_flying(e, b->addr, false);
 	r = binding_accept(&e->view, &ours, &t->u, unacked, e->now.wall, &then);
 	if (!t->u.forgot &&
 	    (r == FO_REJECT_IN_USE || r == FO_REJECT_OUTDATED || r == FO_REJECT_LESS_CRITICAL))
@@ -193,7 +193,7 @@ static void tell_refusal(struct fo_endpoint *e, enum fo_reject r, const struct t
 					    .ours = t->row ? t->row : &nothing,
 					    .theirs = &t->u.lease,
 					    .client = &t->client,
-					    .next = next_word(e, r) });
+					    .next = next_word(r) });
 }
 
 static enum fo_reject receive_counted(struct fo_endpoint *e, const struct fo_binding *b,

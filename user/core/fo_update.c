@@ -64,8 +64,10 @@ uint8_t fo_state_to_send(const struct fo_endpoint *e, const struct lease *l)
 	return l->state;
 }
 
-static uint32_t pet_to_send(const struct lease *l)
+static uint32_t pet_to_send(const struct fo_endpoint *e, const struct lease *l)
 {
+	if (e->isc && (l->state == LEASE_FREE || l->state == LEASE_BACKUP))
+		return fo_isc_share_pet(e);
 	if (l->state != LEASE_ACTIVE)
 		return 0;
 	return l->sent_pet > l->expires ? l->sent_pet : l->expires; /* PET >= LET, §7.1 */
@@ -98,7 +100,7 @@ static bool add_client(struct fo_endpoint *e, const struct lease *l, struct clie
 		b->chaddr = (struct octets){ room->chaddr, 1 + hlen };
 	if (room->c.id_len)
 		b->client_id = (struct octets){ room->c.id, room->c.id_len };
-	return hlen || room->c.id_len;
+	return hlen || (room->c.id_len && !e->isc); /* an ISC wants the hardware address */
 }
 
 static bool to_binding(struct fo_endpoint *e, const struct lease *l, struct client_octets *room,
@@ -108,7 +110,7 @@ static bool to_binding(struct fo_endpoint *e, const struct lease *l, struct clie
 		.addr = l->addr,
 		.status = fo_state_to_send(e, l),
 		.expires = l->expires,
-		.pet = pet_to_send(l),
+		.pet = pet_to_send(e, l),
 		/* an ISC means the beginning of the lease (failover-wire §5.3) */
 		.stos = e->own_kind ? l->stos : l->starts,
 		.cltt = l->cltt,
@@ -142,14 +144,23 @@ static const struct lease *next_dirty(struct fo_endpoint *e, uint64_t limit)
 	const struct lease *l;
 
 	while ((l = pool_dirty_first(e->pool, e->conf->relation, limit))) {
-		if (!e->runs && pool_run_length(e->pool, l))
+		enum fo_isc_may may = ISC_SEND;
+
+		if (!e->runs && pool_run_length(e->pool, l)) {
 			fo_run_expand(e, l);
-		else if (must_note(l))
-			note(e, l); /* it comes again when that is durable */
-		else
-			break;
+			continue;
+		}
+		if (e->isc)
+			may = fo_isc_may_send(e, l);
+		if (may == ISC_WAIT)
+			return NULL;
+		if (may == ISC_SKIP)
+			continue;
+		if (!must_note(l))
+			return l;
+		note(e, l); /* it comes again when that is durable */
 	}
-	return l;
+	return NULL;
 }
 
 /* What the partner asked for is told up to this commit. A binding that was renewed while it waited
@@ -200,7 +211,8 @@ static const struct lease *next_walked(struct fo_endpoint *e)
 			return NULL;
 		}
 		e->dump.cursor = l->addr;
-		if (!(l->flags & LEASE_DIRTY) && !pool_is_in_flight(e->pool, l->addr))
+		if (!(l->flags & LEASE_DIRTY) && !pool_is_in_flight(e->pool, l->addr) &&
+		    !(e->isc && fo_isc_never(e, l)))
 			return l;
 		if (l->flags & LEASE_DIRTY) { /* changed since the request, perhaps */
 			e->dump.batch = e->batch;
@@ -344,6 +356,8 @@ void fo_updates_pump(struct fo_endpoint *e)
 {
 	if (e->link != LINK_UP)
 		return;
+	if (fo_due(e->settle_at, &e->now))
+		e->settle_at = MONO_NEVER;
 	while (send_one(e))
 		;
 	finish_dump(e);

@@ -15,6 +15,7 @@ struct fo_view {
 	bool hold;	   /* only own unexpired ACTIVE leases are renewed (decision A8) */
 	bool balanced;	   /* NORMAL: the policy's buckets decide; else everybody is served */
 	bool limited;	   /* the MCLT bounds what a client is promised */
+	bool isc;	   /* the partner is an ISC dhcpd: in NORMAL its primary alone expires */
 	bool partner_down; /* PARTNER-DOWN: addresses return without the partner's word */
 	uint32_t mclt;	   /* sec; 0 only without a relationship */
 	uint32_t partner_pool_from; /* UTC sec from which the partner's free addresses are ours to

@@ -281,6 +281,8 @@ static bool expire_active(const struct fo_view *v, wall_t now, struct lease *n, 
 
 	if (v->mclt && !v->serve_new && at <= now.sec) /* the partner may know better */
 		return wait_until(now.sec + LOOK_AGAIN_SEC, ret_again);
+	if (v->balanced && !v->primary && v->isc && at <= now.sec) /* it refuses our word for it */
+		return wait_until(now.sec + LOOK_AGAIN_SEC, ret_again);
 	if (v->mclt && v->balanced && !v->primary)
 		at += PRIMARY_EXPIRES_WITHIN;
 	if (at > now.sec)

@@ -389,6 +389,37 @@ static void test_both_renewed(void **state)
 	assert_int_equal(l.expires, LIVE);
 }
 
+/* Both renewed one client's lease and neither heard of the other: the later end stays, to be told
+ * (to an ISC there is no serial; what it does not know yet is dirty). */
+static void test_isc_both_renewed(void **state)
+{
+	struct binding_update u = { .lease = { .state = LEASE_ACTIVE,
+					       .expires = LIVE - 10,
+					       .rcvd_pet = LIVE,
+					       .key = { { 7, 7 } } },
+				    .has_client = true };
+	struct lease ours = { .state = LEASE_ACTIVE,
+			      .expires = LIVE,
+			      .sent_pet = LIVE + 50,
+			      .serial = 3,
+			      .flags = LEASE_DIRTY,
+			      .key = { { 7, 7 } } };
+	struct fo_view v = view(false, 60);
+	struct lease l;
+
+	(void)state;
+	assert_int_equal(binding_accept(&v, &ours, &u, false, (wall_t){ NOW }, &l), 0);
+	assert_int_equal(l.expires, LIVE);
+	assert_true(l.flags & LEASE_DIRTY);
+	u.lease.expires = LIVE; /* nothing is left to tell */
+	assert_int_equal(binding_accept(&v, &ours, &u, false, (wall_t){ NOW }, &l), 0);
+	assert_false(l.flags & LEASE_DIRTY);
+	u.lease.expires = LIVE - 10;
+	ours.flags = 0; /* it knew ours, and gave less */
+	assert_int_equal(binding_accept(&v, &ours, &u, false, (wall_t){ NOW }, &l), 0);
+	assert_int_equal(l.expires, LIVE - 10);
+}
+
 static void test_isc_duel(void **state)
 {
 	/* clang-format off */
@@ -430,6 +461,11 @@ static void test_draft_table(void **state)
 		{ "ours, at ISC, before", { LEASE_ACTIVE, 0, C1, LIVE, 510 }, { LEASE_RELEASED, 0, C1, LIVE }, CLEAN, 15, 15 },
 		{ "ours, of another", { LEASE_ACTIVE, 0, C1, LIVE, 10 }, { LEASE_RELEASED, 0, C2, LIVE }, CLEAN, 15, 15 },
 		{ "ours missing", { LEASE_ACTIVE, 0, C1, LIVE }, { LEASE_RELEASED, 0, C1, LIVE, 1 }, CLEAN, 0, 0 },
+		{ "ended before", { LEASE_ACTIVE, 0, C1, LIVE, OVER }, { LEASE_RELEASED, 0, C1, OVER }, CLEAN, 15, 15 },
+		{ "ended later", { LEASE_ACTIVE, 0, C1, LIVE, OVER - 1 }, { LEASE_RELEASED, 0, C1, OVER }, CLEAN, 0, 0 },
+		{ "older, ended later", { LEASE_ACTIVE, 0, C1, LIVE, 710 }, { LEASE_RELEASED, 0, C1, OVER, 709 }, CLEAN, 0, 0 },
+		{ "missing, expired", { LEASE_EXPIRED, 0, C1, OVER, 10 }, { LEASE_ACTIVE, 0, C1, LIVE }, CLEAN, 0, 0 },
+		{ "missing, over", { LEASE_EXPIRED, 0, C1, OVER, 10 }, { LEASE_ACTIVE, 0, C1, OVER }, CLEAN, 15, 15 },
 		{ "t1 expired", { LEASE_EXPIRED, 0, C1, OVER, 10 }, { LEASE_ACTIVE, 0, C1, LIVE, 11 }, CLEAN, 0, 0 },
 		{ "t1 expired", { LEASE_EXPIRED, 0, C1, OVER, 10 }, { LEASE_ACTIVE, 0, C1, LIVE, 9 }, CLEAN, 15, 15 },
 		{ "t1 rel/exp", { LEASE_RELEASED, 0, C1, OVER, 10 }, { LEASE_EXPIRED, 0, C1, LIVE, 9 }, CLEAN, 15, 15 },
@@ -563,7 +599,7 @@ int main(void)
 		cmocka_unit_test(test_forgot),
 		cmocka_unit_test(test_may_allocate), cmocka_unit_test(test_reclaim),
 		cmocka_unit_test(test_own_kind),     cmocka_unit_test(test_own_kind_symmetric),
-		cmocka_unit_test(test_both_renewed), cmocka_unit_test(test_isc_duel),
+		cmocka_unit_test(test_both_renewed), cmocka_unit_test(test_isc_both_renewed), cmocka_unit_test(test_isc_duel),
 		cmocka_unit_test(test_draft_table),  cmocka_unit_test(test_reserved),
 		cmocka_unit_test(test_adopted),	     cmocka_unit_test(test_adopted_other_client),
 		cmocka_unit_test(test_acked),

@@ -24,6 +24,7 @@ static struct world *alone(bool primary)
 	struct world *w = new_world(1);
 
 	w->by_hand = true;
+	w->check_promises = false; /* they look into the partner, who is not there */
 	P->conf.dialect = S->conf.dialect = FO_DIALECT_ISC;
 	boot(primary ? P : S);
 	w->linked = true;
@@ -722,6 +723,377 @@ static void test_dialect_refused(void **state)
 	}
 }
 
+/* --- updates to it ------------------------------------------------------------------------------
+ */
+
+static void state_from(struct node *n, uint8_t st)
+{
+	struct fo_state_msg s = { st, false, (uint32_t)BASE };
+	struct fo_writer wr;
+
+	begin(n, &wr, FO_STATE, 0, 4);
+	fo_write_state(&wr, &s);
+	say(n, &wr);
+}
+
+static void ack(struct node *n, uint32_t xid, uint32_t addr, enum fo_reject reject)
+{
+	struct fo_writer wr;
+
+	begin(n, &wr, FO_BNDACK, 0, xid);
+	assert_true(fo_write_ack(&wr, addr, reject, reject ? "no" : NULL));
+	say(n, &wr);
+}
+
+/* All that was sent within @sec is acknowledged. Return: the last binding about @addr; status 0:
+ * none. */
+static struct fo_binding take(struct node *n, uint32_t addr, double sec, unsigned *ret_n)
+{
+	struct fo_binding b, found = { 0 };
+	unsigned total = 0;
+
+	for (double t = 0; t < sec; t += 0.05) {
+		static struct in_air copy[64];
+		static struct fo_msg m;
+		unsigned k = 0;
+
+		run(n->w, 0.05);
+		for (struct in_air *a = n->w->n[!n->i].wire; a && k < 64; a = a->next)
+			if (a->msg[2] == FO_BNDUPD)
+				copy[k++] = *a;
+		clear_queues(&n->w->n[!n->i]);
+		for (unsigned i = 0; i < k; i++) {
+			unsigned cursor = 0;
+
+			assert_int_equal(fo_msg_decode(copy[i].msg, copy[i].len, &m), FO_OK);
+			assert_true(fo_msg_next_binding(&m, &cursor, &b));
+			total += b.addr == addr;
+			if (b.addr == addr)
+				found = b;
+			ack(n, m.xid, b.addr, FO_REJECT_NONE);
+		}
+	}
+	if (ret_n)
+		*ret_n = total;
+	return found;
+}
+
+static struct fo_binding told(uint32_t addr, uint8_t status, unsigned client)
+{
+	static uint8_t hw[7] = { 1, 2 };
+
+	hw[6] = (uint8_t)client;
+	return (struct fo_binding){ .addr = addr,
+				    .status = status,
+				    .chaddr = { client ? hw : NULL, client ? 7 : 0 } };
+}
+
+/* Return: the reason of its refusal, 0 when accepted. */
+static enum fo_reject update(struct node *n, const struct fo_binding *b)
+{
+	const struct fo_msg *m;
+	struct fo_binding got;
+	struct fo_writer wr;
+	unsigned cursor = 0;
+
+	begin(n, &wr, FO_BNDUPD, 0, 900);
+	assert_true(fo_write_binding(&wr, b, false));
+	say(n, &wr);
+	m = heard(n, FO_BNDACK);
+	assert_non_null(m);
+	assert_true(fo_msg_next_binding(m, &cursor, &got));
+	return got.reject;
+}
+
+/* Both in NORMAL, all that was to be told is. As secondary the ISC has given us half. */
+static struct world *beside_isc(bool primary)
+{
+	struct world *w = alone(primary);
+	struct node *n = primary ? P : S;
+	struct fo_writer wr;
+
+	isc_link(n);
+	begin(n, &wr, FO_UPDDONE, 0, n->ep->asked_xid);
+	say(n, &wr);
+	state_from(n, FO_RECOVER_DONE);
+	state_from(n, FO_NORMAL);
+	assert_int_equal(state_of(n), FO_NORMAL);
+	for (unsigned i = 0; !primary && i < 32; i++) {
+		struct fo_binding b = told(FIRST + 10 + i, LEASE_BACKUP, 0);
+
+		assert_int_equal(update(n, &b), 0);
+	}
+	(void)take(n, 0, 1, NULL);
+	assert_int_equal(dirty(n), 0);
+	return w;
+}
+
+static uint32_t now_sec(const struct world *w)
+{
+	return (uint32_t)(BASE + w->us / SEC);
+}
+
+static void wait_a(struct world *w, struct node *n, double sec)
+{
+	for (double t = 0; t < sec; t += 2) {
+		run(w, 2);
+		contact(n);
+	}
+}
+
+/* §4.2: the secondary leaves the end of a lease to an ISC primary, the primary tells it. */
+static void test_who_expires(void **state)
+{
+	(void)state;
+	for (unsigned primary = 0; primary < 2; primary++) {
+		struct world *w = beside_isc(primary);
+		struct node *n = primary ? P : S;
+		struct fo_binding b;
+		uint32_t addr;
+
+		assert_true(request(n, 3, true));
+		run(w, 0.1);
+		addr = w->client_addr[3];
+		b = take(n, addr, 2, NULL);
+		assert_int_equal(b.status, LEASE_ACTIVE);
+		for (unsigned i = 0; i < 5; i++) { /* the lead time is over */
+			(void)take(n, addr, 15, NULL);
+			contact(n);
+		}
+		if (primary) {
+			assert_true(n->disk.l[addr - FIRST].state == LEASE_FREE ||
+				    n->disk.l[addr - FIRST].state == LEASE_BACKUP);
+			world_done(w);
+			continue;
+		}
+		for (unsigned i = 0; i < 4; i++) {
+			contact(n);
+			assert_int_equal(take(n, addr, 15, NULL).status, 0);
+		}
+		assert_int_equal(n->disk.l[addr - FIRST].state, LEASE_ACTIVE);
+		b = told(addr, LEASE_EXPIRED, 3);
+		b.expires = n->disk.l[addr - FIRST].expires;
+		assert_int_equal(update(n, &b), 0);
+		assert_int_equal(n->disk.l[addr - FIRST].state, LEASE_FREE);
+		world_done(w);
+	}
+}
+
+/* What a secondary found expired while it was alone is the primary's to tell as well; it is told
+ * all the same when nothing comes for longer than an ISC may lag. */
+static void test_expired_alone(void **state)
+{
+	struct world *w = beside_isc(false);
+	struct lease l = *pool_get(S->pool, FIRST + 10);
+	struct lease_client c = client_of(5);
+
+	(void)state;
+	l.state = LEASE_EXPIRED;
+	l.acked_state = LEASE_ACTIVE;
+	l.flags = LEASE_DIRTY;
+	l.serial++;
+	l.stos = now_sec(w);
+	l.key = lease_client_key(&secret, &c);
+	(void)pool_apply(S->pool, &l, S->open);
+	put(S, &l, &c);
+	turn_end(S);
+	for (unsigned i = 0; i < 4; i++) {
+		assert_int_equal(take(S, l.addr, 15, NULL).status, 0);
+		contact(S);
+	}
+	wait_a(w, S, 2);
+	for (unsigned i = 0; i < 10 && S->disk.l[10].state != LEASE_FREE; i++) {
+		(void)take(S, l.addr, 15, NULL);
+		contact(S);
+	}
+	assert_int_equal(S->disk.l[10].state, LEASE_FREE);
+	world_done(w);
+}
+
+/* T000-3: who compares seconds is told what became of one, once, and of later ones later. */
+static void test_one_second_one_word(void **state)
+{
+	struct world *w = beside_isc(true);
+	struct fo_binding b;
+	uint32_t addr;
+	unsigned n;
+
+	(void)state;
+	run_until(w, (w->us / SEC + 1) * SEC + 1000);
+	assert_true(request(P, 1, true));
+	run(w, 0.1);
+	addr = w->client_addr[1];
+	release(P, 1);
+	b = take(P, addr, 0.7, &n);
+	assert_int_equal(n, 0);
+	b = take(P, addr, 1, &n);
+	assert_int_equal(n, 1); /* the lease itself was never told */
+	assert_int_equal(b.status, LEASE_RELEASED);
+	world_done(w);
+}
+
+/* An address that it is given: its potential expiry lies ahead, so that an ISC which has leased it
+ * by now refuses; the second try is without. */
+static void test_share_is_refusable(void **state)
+{
+	struct world *w = isc_normal();
+	const struct fo_msg *m = heard(P, FO_BNDUPD);
+	unsigned cursor = 0;
+	struct fo_binding b;
+
+	(void)state;
+	assert_true(fo_msg_next_binding(m, &cursor, &b));
+	assert_int_equal(b.status, LEASE_BACKUP);
+	assert_in_range(b.pet, m->time + 1, m->time + FO_SHARE_PET_SEC);
+	world_done(w);
+}
+
+static void test_reservations_stay_here(void **state) /* decision A22 */
+{
+	struct world *w = beside_isc(true);
+	struct lease l = *pool_get(P->pool, FIRST + 60);
+	struct lease_client c = client_of(6);
+	unsigned n;
+
+	(void)state;
+	l.state = LEASE_ACTIVE;
+	l.flags = LEASE_DIRTY | LEASE_RESERVED;
+	l.expires = now_sec(w) + 30;
+	l.sent_pet = now_sec(w) + 600;
+	l.serial++;
+	l.key = lease_client_key(&secret, &c);
+	(void)pool_apply(P->pool, &l, P->open);
+	put(P, &l, &c);
+	turn_end(P);
+	(void)take(P, l.addr, 2, &n);
+	assert_int_equal(n, 0);
+	assert_int_equal(dirty(P), 0);
+	assert_int_equal(P->disk.l[60].acked_pet, l.sent_pet); /* full leases all the same */
+	world_done(w);
+}
+
+/* --- shares (§6.3) ------------------------------------------------------------------------------
+ */
+
+static void test_asks_an_isc_primary(void **state)
+{
+	struct world *w = alone(false);
+	struct fo_writer wr;
+
+	(void)state;
+	isc_link(S);
+	begin(S, &wr, FO_UPDDONE, 0, S->ep->asked_xid);
+	say(S, &wr);
+	state_from(S, FO_RECOVER_DONE);
+	assert_non_null(heard_within(S, FO_POOLREQ, 1)); /* on entry to NORMAL */
+	for (unsigned i = 0; i < 5; i++) {
+		assert_null(heard_within(S, FO_POOLREQ, 11));
+		contact(S);
+	}
+	assert_non_null(heard_within(S, FO_POOLREQ, 10)); /* once a minute */
+	world_done(w);
+}
+
+static void test_gives_back_when_asked(void **state)
+{
+	struct world *w = beside_isc(false);
+	const struct fo_msg *m;
+	struct fo_writer wr;
+	uint32_t n = 0;
+
+	(void)state;
+	for (unsigned i = 32; i < 52; i++) {
+		struct fo_binding b = told(FIRST + 10 + i, LEASE_BACKUP, 0);
+
+		assert_int_equal(update(S, &b), 0);
+	}
+	begin(S, &wr, FO_POOLREQ, 0, 40);
+	say(S, &wr);
+	m = heard_within(S, FO_POOLRESP, 0.01);
+	assert_non_null(m);
+	assert_int_equal(m->xid, 40);
+	assert_true(fo_msg_u32(m, FO_OPT_ADDRESSES_TRANSFERRED, &n));
+	assert_int_equal(n, 20);
+	(void)take(S, 0, 1, NULL);
+	assert_int_equal(count_state(S, 0, LEASE_BACKUP), 32);
+	world_done(w);
+}
+
+/* An ISC secondary may have leased any address that is its own: it is not taken back, but asked. */
+static void test_never_takes_from_an_isc(void **state)
+{
+	struct world *w = beside_isc(true);
+	unsigned polled = 0;
+
+	(void)state;
+	for (unsigned i = 0; i < 64; i++) { /* it says that all is its own */
+		struct fo_binding b = told(FIRST + 10 + i, LEASE_BACKUP, 0);
+
+		assert_int_equal(update(P, &b), 0);
+	}
+	for (unsigned i = 0; i < 14; i++) {
+		static struct fo_msg m;
+
+		run(w, 10);
+		for (struct in_air *a = S->wire; a; a = a->next) {
+			assert_int_not_equal(a->msg[2], FO_BNDUPD);
+			polled += a->msg[2] == FO_POOLREQ;
+		}
+		(void)m;
+		contact(P);
+	}
+	assert_in_range(polled, 2, 3);
+	world_done(w);
+}
+
+/* --- updates of its own -------------------------------------------------------------------------
+ */
+
+/* What it has refused is out of flight: its own word is no duel then (§5.5). */
+static void test_refused_is_no_duel(void **state)
+{
+	struct world *w = beside_isc(true);
+	const struct fo_msg *m;
+	struct fo_binding b;
+	unsigned cursor = 0;
+
+	(void)state;
+	assert_true(request(P, 2, true));
+	m = heard_within(P, FO_BNDUPD, 1.5);
+	assert_non_null(m);
+	assert_true(fo_msg_next_binding(m, &cursor, &b));
+	ack(P, m->xid, b.addr, FO_REJECT_UNKNOWN_REASON);
+	b = told(w->client_addr[2], LEASE_ACTIVE, 2); /* no CLTT: a duel would be ours */
+	b.expires = now_sec(w) + 100;
+	b.pet = now_sec(w) + 700;
+	b.chaddr.p = (const uint8_t *)"\1\2\0\0\0\0\2";
+	assert_int_equal(update(P, &b), 0);
+	world_done(w);
+}
+
+/* Ours stands: it is told so, since an ISC does not ask. */
+static void test_refused_is_answered(void **state)
+{
+	struct world *w = beside_isc(true);
+	struct fo_binding b;
+	uint32_t addr;
+	uint64_t sent;
+
+	(void)state;
+	assert_true(request(P, 2, true));
+	run(w, 0.1);
+	addr = w->client_addr[2];
+	assert_int_equal(take(P, addr, 2, NULL).status, LEASE_ACTIVE);
+	sent = P->ep->count.updates_sent;
+	b = told(addr, LEASE_ACTIVE, 9); /* another client (§5.4) */
+	b.expires = now_sec(w) + 100;
+	assert_int_equal(update(P, &b), FO_REJECT_IN_USE);
+	run(w, 0.1);
+	assert_int_equal(P->ep->count.updates_sent, sent + 1);
+	assert_true(fo_is_flying(P->ep, addr, false));
+	world_done(w);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -742,6 +1114,16 @@ int main(void)
 		cmocka_unit_test(test_asks_for_all),
 		cmocka_unit_test(test_receive_timer),
 		cmocka_unit_test(test_dialect_refused),
+		cmocka_unit_test(test_who_expires),
+		cmocka_unit_test(test_expired_alone),
+		cmocka_unit_test(test_one_second_one_word),
+		cmocka_unit_test(test_share_is_refusable),
+		cmocka_unit_test(test_reservations_stay_here),
+		cmocka_unit_test(test_asks_an_isc_primary),
+		cmocka_unit_test(test_gives_back_when_asked),
+		cmocka_unit_test(test_never_takes_from_an_isc),
+		cmocka_unit_test(test_refused_is_no_duel),
+		cmocka_unit_test(test_refused_is_answered),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
