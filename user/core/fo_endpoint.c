@@ -240,7 +240,7 @@ static void carry_out(struct fo_endpoint *e, const struct fo_step *st, bool move
 		e->balance_at = e->poolreq_at = e->now.mono;
 	arm(e, todo, st->recover_until);
 	if (todo & FO_DO_RECLAIM)
-		reclaim(e);
+		e->reclaim_batch = e->batch; /* before that the former view would judge */
 	if (todo & FO_DO_CLEAR_ACKED)
 		fo_updates_forget(e);
 	if (todo & FO_DO_CLOSE)
@@ -456,6 +456,10 @@ void fo_endpoint_durable(struct fo_endpoint *e, uint64_t batch, const struct now
 {
 	e->now = *now;
 	e->durable = batch;
+	if (e->reclaim_batch && batch >= e->reclaim_batch) {
+		e->reclaim_batch = 0;
+		reclaim(e);
+	}
 	fo_updates_pump(e);
 	fo_closing_pump(e);
 }

@@ -105,6 +105,7 @@ struct fo_endpoint {
 	struct fo_counters count;
 	struct now now;
 	uint64_t batch, durable, start_count;
+	uint64_t reclaim_batch; /* PARTNER-DOWN is on disk with it: then look at what ended; 0 none */
 	uint32_t boot; /* UTC sec of our start */
 
 	/* link */

@@ -98,11 +98,38 @@ static void test_forgotten_promise(void **state)
 	world_done(w);
 }
 
+/* The operator knows that the partner has been dead for long: what has ended meanwhile is free as
+ * soon as PARTNER-DOWN is in force, not when somebody happens to look again. */
+static void test_reclaim_when_in_force(void **state)
+{
+	struct world *w = pair_with_window(10);
+	struct node *p = &w->n[0];
+	struct now now;
+	uint32_t a, since;
+
+	(void)state;
+	w->lease_time = 60;
+	lease_to(w, 1);
+	a = w->client_addr[1] - FIRST;
+	crash(&w->n[1], true);
+	since = (uint32_t)now_of(p).wall.sec;
+	run(w, 185); /* its potential expiry and MCLT are over */
+	assert_int_equal(p->disk.l[a].state, LEASE_EXPIRED);
+	now = now_of(p);
+	fo_endpoint_turn(p->ep, p->open, &now);
+	assert_null(fo_endpoint_operate(p->ep, FO_EV_OP_PARTNER_DOWN, since, &now));
+	turn_end(p);
+	run(w, 1);
+	assert_int_equal(p->disk.l[a].state, LEASE_FREE);
+	world_done(w);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_renewed_during_dump),
 		cmocka_unit_test(test_forgotten_promise),
+		cmocka_unit_test(test_reclaim_when_in_force),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
