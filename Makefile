@@ -99,6 +99,9 @@ test-pure: $(B)/libcore.a
 SEEDS ?= 1-8000
 sim: $(B)/sim
 	$(Q)$(B)/sim $(SEEDS) $(SIM_ARGS)
+# Can it fail? Broken copies of the source, each of which some seed must find.
+sim-mutants: $(B)/sim
+	$(Q)B=$(B) CC=$(CC) tests/sim/mutants
 test-bpf: all $(bpf_tests)
 	$(Q)B=$(B) tests/run bpf $(bpf_tests)
 test-netns: all $(helpers)

@@ -265,7 +265,7 @@ static bool kill_one(struct world *w, struct server *s, bool power)
 static bool begin(struct world *w, struct fault *f)
 {
 	static const int64_t slow[] = { 50000, 400000, 1500000, 4000000 };
-	static const int64_t step[] = { 2, 10, 40, 300 };
+	static const int64_t step[] = { 2, 5, 15, 300 };
 	struct server *s = &w->s[f->a & 1];
 
 	switch (f->kind) {
@@ -359,7 +359,7 @@ static void resume(struct world *w, struct server *s)
 
 static void undo(struct world *w, struct fault *f)
 {
-	static const int64_t step[] = { 2, 10, 40, 300 };
+	static const int64_t step[] = { 2, 5, 15, 300 };
 	struct server *s = &w->s[f->a & 1];
 
 	switch (f->kind) {

@@ -204,6 +204,17 @@ static bool clock_is_behind(const struct server *s)
 	return s->now.wall.sec + CLOCK_SLEW_MAX_US / SEC < (int64_t)newest;
 }
 
+/* Decision A8, told apart by the record as it stands on disk. */
+static void note_absence(struct server *s)
+{
+	const struct fo_record *r = &s->disk.rec;
+
+	s->held_until = 0;
+	if (s->disk.has_rec && s->conf.after_outage_hold && r->mclt &&
+	    s->now.wall.sec - (int64_t)r->end.last_operational >= r->mclt)
+		s->held_until = s->now.wall.sec + r->mclt;
+}
+
 static void load(struct world *w, struct server *s)
 {
 	load_pool(w, s);
@@ -222,6 +233,7 @@ static void load(struct world *w, struct server *s)
 	s->in_force = false;
 	s->down_since = 0;
 	s->ep = NULL;
+	note_absence(s);
 	if (s->serving)
 		load_endpoint(s);
 }
@@ -456,17 +468,6 @@ void server_turn(struct world *w, struct server *s)
 
 /* --- life and death --------------------------------------------------------------------------- */
 
-/* Decision A8, told apart by the record as it stands on disk. */
-static void note_absence(struct server *s)
-{
-	const struct fo_record *r = &s->disk.rec;
-
-	s->held_until = 0;
-	if (s->disk.has_rec && s->conf.after_outage_hold && r->mclt &&
-	    s->now.wall.sec - (int64_t)r->end.last_operational >= r->mclt)
-		s->held_until = s->now.wall.sec + r->mclt;
-}
-
 void server_boot(struct world *w, struct server *s)
 {
 	if (s->up)
@@ -484,7 +485,6 @@ void server_boot(struct world *w, struct server *s)
 	s->hash.k[1] = rnd(w);
 	s->disk.starts++; /* the daemon's first batch */
 	clock_start(w, s);
-	note_absence(s);
 	TRACE(w, 0, -1, "%c boots, start %u", "PS"[s->i], (unsigned)s -> disk.starts);
 	load(w, s);
 	s->turn_at = -1;

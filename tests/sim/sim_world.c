@@ -323,7 +323,7 @@ static void make_clocks(struct world *w)
 		if (w->t.clocks_differ) {
 			s->rate_ppm = (int64_t)below(w, 401) - 200;
 			s->sys_error_us +=
-				((int64_t)below(w, 41) - 20) * SEC / (chance(w, 50) ? 10 : 1);
+				((int64_t)below(w, 21) - 10) * SEC / (chance(w, 50) ? 10 : 1);
 		}
 		s->sys_base_us = s->sys_error_us;
 	}
