@@ -133,7 +133,7 @@ static enum fo_reject judge_by_serial(const struct fo_view *v, const struct leas
 	/* 2. a running lease against an address that nobody holds: the lease */
 	if (we_live && idle(theirs->state) && !same_expiry_over(ours, theirs, now))
 		return FO_REJECT_IN_USE;
-	if (they_live && idle(ours->state))
+	if (they_live && idle(ours->state) && !same_expiry_over(theirs, ours, now))
 		return FO_REJECT_NONE;
 	/* 3. two clients: the one whose lease runs; if both do, the primary's */
 	if (!same && we_live && they_live)

@@ -259,6 +259,8 @@ static void test_own_kind(void **state)
 		{ "2 mirrored", { LEASE_FREE, 9 }, { LEASE_ACTIVE, 5, C1, LIVE }, DIRTY, 0, 0 },
 		{ "2 mirrored", { LEASE_BACKUP, 9 }, { LEASE_ACTIVE, 5, C1, LIVE }, CLEAN, 0, 0 },
 		{ "2 mirrored", { LEASE_EXPIRED, 9, C1, OVER }, { LEASE_ACTIVE, 5, C1, LIVE }, DIRTY, 0, 0 },
+		{ "2 mirrored, expired, clocks", { LEASE_EXPIRED, 5, C1, NOW }, { LEASE_ACTIVE, 5, C1, NOW + 2 }, DIRTY, 16, 0 },
+		{ "2 expired, clocks", { LEASE_ACTIVE, 5, C1, NOW + 2 }, { LEASE_EXPIRED, 5, C1, NOW }, DIRTY, 16, 0 },
 		{ "2 over", { LEASE_ACTIVE, 5, C1, OVER }, { LEASE_FREE, 6 }, CLEAN, 0, 0 },
 		/* 3: two clients */
 		{ "3 both live", { LEASE_ACTIVE, 5, C1, LIVE }, { LEASE_ACTIVE, 9, C2, LIVE }, DIRTY, 2, 0 },
