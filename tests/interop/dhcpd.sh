@@ -71,7 +71,7 @@ dhcpd_partner() { dhcpd_word partner "$@"; }
 dhcpd_is() { [ "$(dhcpd_state)" = "$1" ]; } # normal, communications-interrupted, partner-down, ...
 dhcpd_said() { grep -q "$1" "$NET_TMP/s$ISC.log"; }
 
-# dhcpd_set NUMBER - the local state, by OMAPI: 4 is PARTNER-DOWN, 7 ... as its manual page numbers them
+# dhcpd_set NUMBER - the local state by OMAPI; 4 is PARTNER-DOWN
 dhcpd_set() {
 	printf '%s\n' 'server 127.0.0.1' 'port 7911' connect 'new failover-state' \
 		"set name = \"$DHCPD_NAME\"" open "set local-state = $1" update |

@@ -80,8 +80,8 @@ our_state_is() { [ "$(our_state)" = "$1" ]; }
 our_sees() { [ "$(relation_field $US partner-state)" = "$1" ]; }
 our_link() { [ "$(relation_field $US connected)" = true ]; }
 our_ctl() { ctl $US "$@"; }
-our_partner_down() { our_ctl relationship partner-down $RELATION >/dev/null; }
-our_shutdown() { our_ctl relationship shutdown $RELATION >/dev/null; }
+our_partner_down() { our_ctl relationship partner-down "$RELATION" >/dev/null; }
+our_shutdown() { our_ctl relationship shutdown "$RELATION" >/dev/null; }
 
 # --- both -----------------------------------------------------------------------------------------
 
