@@ -83,10 +83,13 @@ static void accepted(struct fo_endpoint *e, const struct fo_sent *s, const struc
 		return;
 	}
 	then = binding_acked(l, s->pet, s->state, e->now.wall);
-	if (write_later(e, &then))
+	if (write_later(e, &then)) {
 		(void)pool_apply(e->pool, &then, e->batch);
-	else
-		fo_store(e, &then, NULL);
+		return;
+	}
+	fo_store(e, &then, NULL);
+	if (s->state != LEASE_FREE && s->state != LEASE_BACKUP)
+		fo_balance_freed(e, &then);
 }
 
 /* What is done about a refusal, in words. */

@@ -14,15 +14,24 @@ int64_t fo_share_move(const struct fo_share_rule *r, uint32_t free, uint32_t bac
 	int64_t move = target - backup, size = move < 0 ? -move : move;
 	uint64_t threshold = (avail * r->misbalance + 50) / 100;
 
+	if (r->percent == 0 || r->percent == 100) /* one has none at all: not even a few */
+		return move;
 	if (eager || (move > 0 && backup < 2) || (move < 0 && free < 2))
 		return move;
 	return (uint64_t)size > threshold ? move : 0;
 }
 
+int64_t fo_share_hold(const struct fo_share_rule *r, uint32_t free, uint32_t backup)
+{
+	if (r->percent == 0 || r->percent == 100)
+		return 0;
+	return (int64_t)((((uint64_t)free + backup) * r->ownership + 50) / 100);
+}
+
 static struct fo_share_rule rule_of(const struct fo_endpoint *e)
 {
 	const struct fo_conf *c = e->conf;
-	struct fo_share_rule r = { .misbalance = c->misbalance };
+	struct fo_share_rule r = { .misbalance = c->misbalance, .ownership = c->ownership };
 
 	if (c->policy.hot_standby) {
 		r.percent = c->standby_reserve;
@@ -93,18 +102,66 @@ static uint32_t give_runs(struct fo_endpoint *e, uint32_t range, int64_t n)
 	return done;
 }
 
-static uint32_t give(struct fo_endpoint *e, uint32_t range, int64_t n)
+/* Whose bucket is the client that had it last in? Without one it is nobody's. */
+static bool last_client_is(const struct fo_endpoint *e, const struct lease *l, bool secondary)
 {
+	bool primarys = e->policy.hba[l->bucket / 8] >> (l->bucket % 8) & 1;
+
+	return !client_key_none(l->key) && !e->conf->policy.hot_standby && primarys != secondary;
+}
+
+/* Used ones, oldest first. @fond: only those whose last client the partner serves. */
+static uint32_t give_used(struct fo_endpoint *e, uint32_t range, int64_t n, bool fond)
+{
+	const struct lease *l = pool_range_used_next(e->pool, range, LEASE_FREE, NULL), *next;
 	uint32_t done = 0;
 
-	for (; n > 0; n--, done++) {
-		const struct lease *first = pool_range_free_first(e->pool, range, LEASE_FREE);
-
-		if (!first)
-			break;
-		give_one(e, first);
+	for (; l && done < n; l = next) {
+		next = pool_range_used_next(e->pool, range, LEASE_FREE, l);
+		if (!fond || last_client_is(e, l, true))
+			done += give_one(e, l);
 	}
 	return done;
+}
+
+static uint32_t give_unused(struct fo_endpoint *e, uint32_t range, int64_t n)
+{
+	uint32_t done = 0;
+	const struct lease *l;
+
+	while (done < n && (l = pool_range_free_first(e->pool, range, LEASE_FREE)) &&
+	       !pool_has_record(e->pool, l->addr))
+		done += give_one(e, l);
+	return done;
+}
+
+static int64_t least(int64_t a, int64_t b)
+{
+	return a < b ? a : b;
+}
+
+/* failover-behaviour §6.3: first what the secondary's clients had, even some beyond its share; then
+ * what nobody had; of the rest only what is more than the slack. @room: for single addresses. */
+static uint32_t give(struct fo_endpoint *e, uint32_t range, int64_t move, int64_t hold,
+		     int64_t room)
+{
+	int64_t left = move, n;
+
+	n = give_used(e, range, least(left + hold, room), true);
+	left -= n;
+	room -= n;
+	if (left > 0)
+		left -= give_runs(e, range, left);
+	n = left > 0 ? give_unused(e, range, least(left, room)) : 0;
+	left -= n;
+	room -= n;
+	if (left > hold) {
+		n = give_used(e, range, least(left - hold, room), false);
+		left -= n;
+		room -= n;
+	}
+	e->more_to_move |= room <= 0 && left > hold;
+	return (uint32_t)(move - left);
 }
 
 /* From the end, too: the secondary begins at the other. */
@@ -131,66 +188,163 @@ static uint32_t take_runs(struct fo_endpoint *e, uint32_t range, int64_t n)
 
 /* An address of the secondary's share stays its own until it agrees (failover-behaviour §4.1): the
  * row remains BACKUP, marked as wanted back. */
-static void take_back(struct fo_endpoint *e, uint32_t range, int64_t n)
+static void take_one(struct fo_endpoint *e, const struct lease *l)
 {
-	const struct addr_range *r = &pool_table(e->pool)->ranges[range];
-	struct lease l;
+	struct lease d = *l;
 
-	for (uint64_t a = r->first; a <= r->last; a++)
-		n -= fo_taking_back(e, pool_get(e->pool, (uint32_t)a));
-	n -= take_runs(e, range, n);
-	for (uint64_t a = r->last; n > 0 && a >= r->first && a <= r->last; a--) {
-		l = *pool_get(e->pool, (uint32_t)a);
-		if (l.state != LEASE_BACKUP || (l.flags & (LEASE_DIRTY | LEASE_RESERVED)))
-			continue;
-		l.flags |= LEASE_DIRTY;
-		l.acked_state = LEASE_BACKUP;
-		l.serial++;
-		fo_store(e, &l, NULL);
-		e->count.addresses_taken++;
-		n--;
-	}
+	d.flags |= LEASE_DIRTY;
+	d.acked_state = LEASE_BACKUP;
+	d.serial++;
+	fo_store(e, &d, NULL);
+	e->count.addresses_taken++;
 }
 
-static void ask_for_more(struct fo_endpoint *e, bool soon)
+/* How many of the range are wanted back already. */
+static int64_t wanted_back(const struct fo_endpoint *e, uint32_t range)
 {
-	if (!fo_due(e->poolreq_at, &e->now))
+	const struct addr_range *r = &pool_table(e->pool)->ranges[range];
+	const struct lease *l;
+	int64_t n = 0;
+
+	for (uint64_t a = r->first;
+	     a <= r->last && (l = pool_next(e->pool, (uint32_t)a)) && l->addr <= r->last;
+	     a = (uint64_t)l->addr + 1)
+		n += fo_taking_back(e, l);
+	for (uint64_t a = r->first; a <= r->last && (l = fo_next_run(e, a)) && l->addr <= r->last;
+	     a = fo_run_behind(e, l))
+		n += fo_taking_back(e, l) ? pool_run_length(e->pool, l) : 0;
+	return n;
+}
+
+static int64_t take_unused(struct fo_endpoint *e, uint32_t range, int64_t n)
+{
+	uint64_t below = 1ULL << 32;
+	struct pool_stretch s;
+	int64_t done = 0;
+
+	while (done < n && pool_unused_last(e->pool, range, LEASE_BACKUP, 1, below, &s)) {
+		below = s.l.addr;
+		if (s.l.flags & LEASE_DIRTY)
+			continue;
+		take_one(e, &s.l);
+		done++;
+	}
+	return done;
+}
+
+static int64_t take_used(struct fo_endpoint *e, uint32_t range, int64_t n, bool fond)
+{
+	const struct lease *l = pool_range_used_next(e->pool, range, LEASE_BACKUP, NULL), *next;
+	int64_t done = 0;
+
+	for (; l && done < n; l = next) {
+		next = pool_range_used_next(e->pool, range, LEASE_BACKUP, l);
+		if (l->flags & LEASE_DIRTY || (fond && !last_client_is(e, l, false)))
+			continue;
+		take_one(e, l);
+		done++;
+	}
+	return done;
+}
+
+static void take_back(struct fo_endpoint *e, uint32_t range, int64_t move, int64_t hold,
+		      int64_t room)
+{
+	int64_t left = move - wanted_back(e, range), n;
+
+	if (left <= 0)
 		return;
-	e->poolreq_at = mono_add_us(e->now.mono, soon ? FO_POOLREQ_SOON_US : FO_POOLREQ_US);
+	n = take_used(e, range, least(left, room), true);
+	left -= n;
+	room -= n;
+	left -= take_runs(e, range, left);
+	n = take_unused(e, range, least(left, room));
+	left -= n;
+	room -= n;
+	if (left > hold) {
+		n = take_used(e, range, least(left - hold, room), false);
+		left -= n;
+		room -= n;
+	}
+	e->more_to_move |= room <= 0 && left > hold;
+}
+
+static void ask_for_more(struct fo_endpoint *e, int64_t again_us)
+{
+	/* with nothing left it is asked at once, whenever it was asked before */
+	if (!fo_due(e->poolreq_at, &e->now) && !(e->own_kind && e->starved))
+		return;
+	e->poolreq_at = mono_add_us(e->now.mono, again_us);
 	fo_send_plain(e, FO_POOLREQ, fo_next_xid(e));
 }
 
 /* Return: addresses given. What finds no room now follows when these have arrived. */
+static uint32_t balance_range(struct fo_endpoint *e, uint32_t range, bool eager)
+{
+	uint32_t busy = pool_dirty_count(e->pool, e->conf->relation);
+	int64_t room = busy < FO_BALANCE_CHUNK ? FO_BALANCE_CHUNK - busy : 0, move, hold;
+	struct fo_share_rule r = rule_of(e);
+	struct pool_counts c;
+
+	pool_counts_range(e->pool, range, &c);
+	move = fo_share_move(&r, c.free, c.backup, eager);
+	hold = fo_share_hold(&r, c.free, c.backup);
+	if (move > 0)
+		return give(e, range, move, hold, room);
+	if (move < 0 && e->isc) /* it may have leased any of them: it is to give */
+		ask_for_more(e, FO_POOLREQ_US);
+	else if (move < 0)
+		take_back(e, range, -move, hold, room);
+	return 0;
+}
+
 static uint32_t balance_primary(struct fo_endpoint *e, bool eager)
 {
 	uint32_t ranges = pool_table(e->pool)->n_ranges, given = 0;
 
 	e->more_to_move = false;
-	for (uint32_t i = 0; i < ranges; i++) {
-		uint32_t busy = pool_dirty_count(e->pool, e->conf->relation);
-		int64_t room = busy < FO_BALANCE_CHUNK ? FO_BALANCE_CHUNK - busy : 0, move;
+	for (uint32_t i = 0; i < ranges; i++)
+		if (range_is_mine(e, i))
+			given += balance_range(e, i, eager);
+	return given;
+}
 
+void fo_balance_freed(struct fo_endpoint *e, const struct lease *l)
+{
+	struct fo_share_rule r = rule_of(e);
+	struct pool_counts c;
+	uint32_t range;
+
+	if (!e->conf->primary || e->rec.end.state != FO_NORMAL || !e->heard || !r.percent ||
+	    l->state != LEASE_FREE || l->flags & LEASE_RESERVED ||
+	    pool_is_reserved(e->pool, l->addr) || !last_client_is(e, l, true))
+		return;
+	range = pool_range_index(e->pool, l->addr);
+	pool_counts_range(e->pool, range, &c);
+	if (fo_share_move(&r, c.free, c.backup, true) > -fo_share_hold(&r, c.free, c.backup))
+		(void)give_one(e, l);
+}
+
+/* The partner has all free addresses of a range: nobody may be left to wonder why. */
+static void tell_empty(struct fo_endpoint *e)
+{
+	uint32_t ranges = pool_table(e->pool)->n_ranges, empty = ranges;
+	struct fo_share_rule r = rule_of(e);
+	struct pool_counts c;
+
+	if (r.percent == (e->conf->primary ? 100 : 0))
+		return; /* as configured */
+	for (uint32_t i = 0; i < ranges && empty == ranges; i++) {
 		if (!range_is_mine(e, i))
 			continue;
-		move = range_move(e, i, eager);
-		if (!move)
-			continue;
-		if (move > 0) {
-			uint32_t by_run = give_runs(e, i, move);
-
-			given += by_run;
-			move -= by_run;
-		}
-		if (move > room || -move > room)
-			e->more_to_move = true;
-		if (move < 0 && e->isc) /* it may have leased any of them: it is to give */
-			ask_for_more(e, false);
-		else if (move > 0)
-			given += give(e, i, move < room ? move : room);
-		else if (move < 0)
-			take_back(e, i, -move < room ? -move : room);
+		pool_counts_range(e->pool, i, &c);
+		if (c.free + c.backup > 1 && !(e->conf->primary ? c.free : c.backup))
+			empty = i;
 	}
-	return given;
+	if (empty < ranges && !e->starved)
+		fo_event(e, "share-empty", "the partner holds all free addresses of a range",
+			 pool_table(e->pool)->ranges[empty].first, 0, 0);
+	e->starved = empty < ranges;
 }
 
 static void balance_secondary(struct fo_endpoint *e)
@@ -202,7 +356,10 @@ static void balance_secondary(struct fo_endpoint *e)
 		if (!range_is_mine(e, i) || range_move(e, i, e->isc) <= 0)
 			continue;
 		pool_counts_range(e->pool, i, &c);
-		ask_for_more(e, e->own_kind && c.backup < 2);
+		ask_for_more(e, !e->own_kind   ? FO_POOLREQ_US
+				: !c.backup    ? FO_POOLREQ_NOW_US
+				: c.backup < 2 ? FO_POOLREQ_SOON_US
+					       : FO_POOLREQ_US);
 		return;
 	}
 }
@@ -246,6 +403,7 @@ void fo_balance(struct fo_endpoint *e)
 	if (e->rec.end.state != FO_NORMAL || !e->heard)
 		return;
 	e->balanced = e->now.mono;
+	tell_empty(e);
 	if (e->conf->primary)
 		(void)balance_primary(e, e->more_to_move); /* what was begun is finished */
 	else

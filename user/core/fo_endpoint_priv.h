@@ -31,6 +31,7 @@
 #define FO_LAZY_US (2 * FO_SEC_US)	  /* as ISC's (failover-behaviour §1.3, 4) */
 #define FO_LAZY_MAX 16384
 #define FO_LAZY_CHUNK 1024
+#define FO_POOLREQ_NOW_US (1 * FO_SEC_US)  /* and nothing left */
 #define FO_TAKE_AGAIN_US (20 * FO_SEC_US)  /* after a refusal */
 #define FO_POOLREQ_US (60 * FO_SEC_US)	   /* failover-behaviour §6.3 */
 #define FO_POOLREQ_SOON_US (5 * FO_SEC_US) /* own kind, and nothing left or more to come */
@@ -135,6 +136,7 @@ struct fo_endpoint {
 
 	/* updates */
 	bool more_to_move; /* addresses, to the partner's share */
+	bool starved;	   /* the partner has all free ones of a range; told */
 	mono_t take_at;	   /* no runs are wanted back before */
 	struct fo_dump dump;
 	bool asked_of_us; /* for a dump that is to begin at dump_at */
@@ -268,6 +270,7 @@ struct fo_share_rule {
 	uint32_t percent;    /* of the available addresses that should be the secondary's */
 	bool round_up;	     /* hot standby: the reserve is at least that */
 	uint32_t misbalance; /* percent of them that a share may be off */
+	uint32_t ownership;  /* percent of them that used addresses may leave it off */
 };
 /**
  * fo_share_move - how many addresses of a range should change hands
@@ -276,7 +279,12 @@ struct fo_share_rule {
  * Spec: decision A4; failover-behaviour §6.3.
  */
 int64_t fo_share_move(const struct fo_share_rule *r, uint32_t free, uint32_t backup, bool eager);
+/* How far off used addresses may leave it; and how far beyond it those may go whose last client
+ * the other serves. */
+int64_t fo_share_hold(const struct fo_share_rule *r, uint32_t free, uint32_t backup);
 void fo_balance(struct fo_endpoint *e);
+/* An address that has just become FREE: at once the secondary's when its client is. */
+void fo_balance_freed(struct fo_endpoint *e, const struct lease *l);
 void fo_balance_pump(struct fo_endpoint *e);			 /* when it is time, or room */
 void fo_balance_asked(struct fo_endpoint *e, uint32_t xid);	 /* POOLREQ */
 void fo_balance_answered(struct fo_endpoint *e, uint32_t count); /* POOLRESP */

@@ -181,6 +181,8 @@ static enum fo_reject receive_one(struct fo_endpoint *e, const struct fo_binding
 	if (r)
 		return r;
 	fo_store(e, &then, holder(&ours, &then, &t->client));
+	if (!lease_is_free(&t->u.lease))
+		fo_balance_freed(e, &then); /* when it ended a lease */
 	return FO_REJECT_NONE;
 }
 

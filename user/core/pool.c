@@ -212,6 +212,11 @@ const struct scope *pool_scope(const struct pool *p, uint32_t addr)
 	return i < p->t->n_ranges ? &p->t->scopes[p->t->ranges[i].scope] : NULL;
 }
 
+uint32_t pool_range_index(const struct pool *p, uint32_t addr)
+{
+	return pool_range_of(p, addr);
+}
+
 bool pool_has_record(const struct pool *p, uint32_t addr)
 {
 	uint32_t id = pool_row_of(p, addr);

@@ -32,6 +32,7 @@ struct pool *pool_init(void *mem, size_t size, const struct scope_table *t, uint
  */
 const struct lease *pool_get(const struct pool *p, uint32_t addr);
 const struct scope *pool_scope(const struct pool *p, uint32_t addr); /* NULL likewise */
+uint32_t pool_range_index(const struct pool *p, uint32_t addr);	     /* n_ranges: in none */
 bool pool_has_record(const struct pool *p, uint32_t addr);
 
 /**
@@ -117,8 +118,8 @@ bool pool_nak_take(struct pool *p, struct client_key key, mono_t now);
 /* Rows and runs with LEASE_DIRTY and not in flight, oldest change first, of one relationship, whose
  * commit number is <= durable. pool_in_flight takes a row out until it changes, or is put back. */
 const struct lease *pool_dirty_first(const struct pool *p, unsigned relation, uint64_t durable);
-/* The newest commit that changed a row which was waiting to be told: what was to be said of it up to
- * an older commit is said with this one. */
+/* The newest commit that changed a row which was waiting to be told: what was to be said of it up
+ * to an older commit is said with this one. */
 uint64_t pool_dirty_carried(const struct pool *p, unsigned relation);
 void pool_in_flight(struct pool *p, uint32_t addr, bool in_flight);
 bool pool_is_in_flight(const struct pool *p, uint32_t addr);
@@ -147,3 +148,7 @@ const struct scope_table *pool_table(const struct pool *p);
 
 /* The oldest free row of one range in a state, for moving it to the other server's share. */
 const struct lease *pool_range_free_first(const struct pool *p, uint32_t range, unsigned state);
+/* The same of those that were used before, oldest first; @before: the one that came last, or NULL.
+ * Ask for the next one before anything is changed. */
+const struct lease *pool_range_used_next(const struct pool *p, uint32_t range, unsigned state,
+					 const struct lease *before);

@@ -153,6 +153,19 @@ const struct lease *pool_range_free_first(const struct pool *p, uint32_t range, 
 	return first ? &p->rows[first].l : NULL;
 }
 
+const struct lease *pool_range_used_next(const struct pool *p, uint32_t range, unsigned state,
+					 const struct lease *before)
+{
+	const struct pool_range *pr = &p->ranges[range];
+	uint32_t id = before		      ? p->rows[pool_row_of(p, before->addr)].free_next
+		      : state == LEASE_BACKUP ? pr->backup.first
+					      : pr->free.first;
+
+	while (id && !(p->rows[id].flags & ROW_RECORD))
+		id = p->rows[id].free_next;
+	return id ? &p->rows[id].l : NULL;
+}
+
 const struct lease *pool_free_first(const struct pool *p, const struct scope *s, unsigned state)
 {
 	const struct lease *best = NULL;

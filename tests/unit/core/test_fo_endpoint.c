@@ -143,7 +143,8 @@ static void test_run_wanted_back(void **state)
 	run(w, 130);
 	assert_true(settle(w, FO_NORMAL, FO_NORMAL, 10));
 	assert_same(w, 0);
-	assert_true(count_state(P, 0, LEASE_BACKUP) <= 10); /* 10 % of 41, and the misbalance */
+	assert_true(count_state(P, 0, LEASE_BACKUP) <= 14); /* 10 % of 41, what may be off, and
+								  what its clients had */
 	world_done(w);
 }
 
@@ -180,6 +181,87 @@ static void test_acks_written_later(void **state)
 	run(w, 3);
 	assert_int_equal(P->ep->lazy.n, 0);
 	assert_false(disk->flags & LEASE_DIRTY);
+	world_done(w);
+}
+
+static void test_share_hold(void **state)
+{
+	const struct fo_share_rule half = { 50, false, 15, 10 }, none = { 0, true, 15, 10 };
+
+	(void)state;
+	assert_int_equal(fo_share_hold(&half, 60, 40), 10);
+	assert_int_equal(fo_share_hold(&half, 3, 1), 0);
+	assert_int_equal(fo_share_hold(&half, 4, 1), 1);
+	assert_int_equal(fo_share_hold(&none, 60, 40), 0);
+	/* a reserve of nothing is nothing, whatever may be off elsewhere (T001-4) */
+	assert_int_equal(fo_share_move(&none, 97, 3, false), -3);
+	assert_int_equal(fo_share_move(&none, 100, 0, true), 0);
+}
+
+/* Freed addresses go where their last client is served, while that is not more than the slack. */
+static void test_freed_go_to_their_clients(void **state)
+{
+	struct world *w = normal_pair();
+	unsigned fond = 0, other = 0, seen = 0;
+
+	(void)state;
+	w->lease_time = 20;
+	for (unsigned c = 1; c < N_CLIENTS; c++)
+		(void)(request(P, c, false) || request(S, c, false));
+	run(w, 35);
+	assert_true(settle(w, FO_NORMAL, FO_NORMAL, 10));
+	assert_same(w, 0);
+	for (unsigned c = 1; c < N_CLIENTS; c++) {
+		const struct lease *l = &P->disk.l[w->client_addr[c] - FIRST];
+
+		if (!w->client_addr[c])
+			continue;
+		seen++;
+		assert_true(l->state == LEASE_FREE || l->state == LEASE_BACKUP);
+		if (bucket_of(c) >= 128)
+			fond += l->state == LEASE_BACKUP;
+		else
+			other += l->state == LEASE_BACKUP;
+	}
+	assert_true(seen > 15);
+	assert_true(fond > 5); /* they are the secondary's at once, and its alone */
+	assert_int_equal(other, 0);
+	assert_true(count_state(P, 0, LEASE_BACKUP) <= 32 + 6);
+	world_done(w);
+}
+
+/* The secondary has nothing left: it says so, asks at once, and has its share within seconds. */
+static void test_empty_share(void **state)
+{
+	struct world *w = normal_pair();
+	unsigned asked;
+
+	(void)state;
+	run(w, 70); /* what it asked at the beginning is long ago */
+	S->ep->poolreq_at = mono_add_us((mono_t){ w->us }, 50 * SEC);
+	asked = (unsigned)S->ep->count.sent[FO_POOLREQ];
+	P->ep->balance_at = P->ep->balanced = mono_add_us((mono_t){ w->us }, 1000 * SEC);
+	for (unsigned i = 0; i < 32; i++) { /* all that it has, for others */
+		const struct lease *l = pool_free_first(S->pool, &w->scopes[0], LEASE_BACKUP);
+		struct lease d;
+
+		if (!l)
+			break;
+		d = *l;
+		d.state = LEASE_ABANDONED;
+		d.expires = (uint32_t)(BASE + w->us / SEC + 1000);
+		d.serial++;
+		d.flags |= LEASE_DIRTY;
+		(void)pool_apply(S->pool, &d, S->open);
+		put(S, &d, NULL);
+	}
+	turn_end(S);
+	assert_int_equal(count_state(S, 0, LEASE_BACKUP) + 0, 32); /* on disk a moment later */
+	P->ep->balance_at = P->ep->balanced = mono_add_us((mono_t){ w->us }, 1000 * SEC);
+	run(w, 3);
+	assert_true(S->ep->count.sent[FO_POOLREQ] > asked);
+	assert_true(count_state(S, 0, LEASE_BACKUP) >= 14);
+	assert_false(S->ep->starved);
 	world_done(w);
 }
 
@@ -229,10 +311,10 @@ static void test_release_and_expiry(void **state)
 	uint32_t addr;
 
 	(void)state;
-	assert_true(request(P, 1, true) && request(S, 2, true) && request(P, 3, true));
+	assert_true(request(P, 2, true) && request(S, 1, true) && request(P, 3, true));
 	run(w, 1);
-	addr = w->client_addr[1] - FIRST;
-	release(S, 1); /* the server that did not grant it */
+	addr = w->client_addr[2] - FIRST;
+	release(S, 2); /* of the primary's bucket; the server that did not grant it */
 	run(w, 1);
 	assert_int_equal(P->disk.l[addr].state, LEASE_FREE);
 	assert_int_equal(S->disk.l[addr].state, LEASE_FREE);
@@ -251,11 +333,11 @@ static void test_same_second(void **state) /* T000-3 */
 	uint32_t addr;
 
 	(void)state;
-	assert_true(request(P, 1, true));
+	assert_true(request(P, 2, true));
 	run(w, 1);
-	addr = w->client_addr[1] - FIRST;
-	assert_true(request(P, 1, true));
-	release(P, 1);
+	addr = w->client_addr[2] - FIRST;
+	assert_true(request(P, 2, true));
+	release(P, 2);
 	run(w, 1);
 	assert_int_equal(P->disk.l[addr].state, LEASE_FREE);
 	assert_same(w, 0);
@@ -763,21 +845,21 @@ static void test_share_move(void **state)
 		bool eager;
 		int64_t move;
 	} row[] = {
-		{ "A4 first", { 50, false, 15 }, 100, 0, false, 50 },
-		{ "A4 settled", { 50, false, 15 }, 50, 50, false, 0 },
-		{ "A4 within", { 50, false, 15 }, 65, 35, false, 0 },
-		{ "A4 beyond", { 50, false, 15 }, 66, 34, false, 16 },
-		{ "A4 back", { 50, false, 15 }, 34, 66, false, -16 },
-		{ "A4 back within", { 50, false, 15 }, 35, 65, false, 0 },
-		{ "6.2 asked", { 50, false, 15 }, 65, 35, true, 15 },
-		{ "A4 fewer than 2", { 50, false, 15 }, 5, 1, false, 2 },
-		{ "A4 fewer than 2", { 50, false, 15 }, 1, 5, false, -2 },
-		{ "A4 70:30", { 30, false, 15 }, 100, 0, false, 30 },
-		{ "A4 reserve", { 5, true, 15 }, 30, 0, false, 2 },
-		{ "A4 mirrored", { 95, false, 15 }, 30, 0, false, 28 },
-		{ "one", { 50, false, 15 }, 1, 0, false, 0 },
-		{ "none", { 50, false, 15 }, 0, 0, true, 0 },
-		{ "large", { 50, false, 15 }, 4000000000u, 0, false, 2000000000 },
+		{ "A4 first", { 50, false, 15, 10 }, 100, 0, false, 50 },
+		{ "A4 settled", { 50, false, 15, 10 }, 50, 50, false, 0 },
+		{ "A4 within", { 50, false, 15, 10 }, 65, 35, false, 0 },
+		{ "A4 beyond", { 50, false, 15, 10 }, 66, 34, false, 16 },
+		{ "A4 back", { 50, false, 15, 10 }, 34, 66, false, -16 },
+		{ "A4 back within", { 50, false, 15, 10 }, 35, 65, false, 0 },
+		{ "6.2 asked", { 50, false, 15, 10 }, 65, 35, true, 15 },
+		{ "A4 fewer than 2", { 50, false, 15, 10 }, 5, 1, false, 2 },
+		{ "A4 fewer than 2", { 50, false, 15, 10 }, 1, 5, false, -2 },
+		{ "A4 70:30", { 30, false, 15, 10 }, 100, 0, false, 30 },
+		{ "A4 reserve", { 5, true, 15, 10 }, 30, 0, false, 2 },
+		{ "A4 mirrored", { 95, false, 15, 10 }, 30, 0, false, 28 },
+		{ "one", { 50, false, 15, 10 }, 1, 0, false, 0 },
+		{ "none", { 50, false, 15, 10 }, 0, 0, true, 0 },
+		{ "large", { 50, false, 15, 10 }, 4000000000u, 0, false, 2000000000 },
 	};
 
 	(void)state;
@@ -1054,6 +1136,9 @@ int main(void)
 		cmocka_unit_test(test_runs_for_lost_disk),
 		cmocka_unit_test(test_run_wanted_back),
 		cmocka_unit_test(test_acks_written_later),
+		cmocka_unit_test(test_share_hold),
+		cmocka_unit_test(test_freed_go_to_their_clients),
+		cmocka_unit_test(test_empty_share),
 		cmocka_unit_test(test_first_start),
 		cmocka_unit_test(test_smaller_window),
 		cmocka_unit_test(test_leases_replicate),

@@ -920,10 +920,10 @@ static void test_one_second_one_word(void **state)
 
 	(void)state;
 	run_until(w, (w->us / SEC + 1) * SEC + 1000);
-	assert_true(request(P, 1, true));
+	assert_true(request(P, 2, true));
 	run(w, 0.1);
-	addr = w->client_addr[1];
-	release(P, 1);
+	addr = w->client_addr[2];
+	release(P, 2); /* a client of the primary's bucket: it stays FREE */
 	b = take(P, addr, 0.7, &n);
 	assert_int_equal(n, 0);
 	b = take(P, addr, 1, &n);
