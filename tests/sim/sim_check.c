@@ -117,7 +117,7 @@ static void lead_by_partner(struct world *w, struct server *s, const struct out_
 /* Or changed again in the same commit. */
 static bool was_written(const struct server *s, uint32_t addr, uint32_t serial)
 {
-	if (s->disk.l[addr - FIRST].serial > serial)
+	if (s->disk.l[addr - FIRST].serial >= serial)
 		return true;
 	for (unsigned i = 0; i < 8; i++)
 		if (s->recent[addr - FIRST][i] == serial)
