@@ -107,9 +107,19 @@ static bool same_view(const struct fo_view *a, const struct fo_view *b)
 	       a->mclt == b->mclt && a->partner_pool_from == b->partner_pool_from;
 }
 
+/* Recovered, while the partner is not there: it is likely in PARTNER-DOWN and reclaims an address
+ * MCLT after what it knows, so that renewals it hears nothing of would soon be promises on addresses
+ * of others. */
+bool fo_held(const struct fo_endpoint *e)
+{
+	bool linked = e->link == LINK_UP && e->heard;
+
+	return e->hold || (e->rec.end.state == FO_RECOVER_DONE && !linked);
+}
+
 void fo_refresh_view(struct fo_endpoint *e)
 {
-	struct fo_view v = fo_fsm_view(&e->rec.end, &e->policy, e->rec.mclt, e->hold);
+	struct fo_view v = fo_fsm_view(&e->rec.end, &e->policy, e->rec.mclt, fo_held(e));
 
 	v.isc = e->isc;
 	if (v.partner_down) /* an ISC counts its lead from the potential expiry that we told */

@@ -175,6 +175,7 @@ static inline bool fo_mine(const struct fo_endpoint *e, uint32_t addr)
 struct fo_in fo_input(const struct fo_endpoint *e, enum fo_event ev);
 const char *fo_step(struct fo_endpoint *e, const struct fo_in *in); /* why, when refused */
 void fo_persist(struct fo_endpoint *e);
+bool fo_held(const struct fo_endpoint *e); /* nothing beyond what the partner waits for */
 void fo_refresh_view(struct fo_endpoint *e);
 void fo_mclt_told(struct fo_endpoint *e, uint32_t mclt); /* by the primary; the caller persists */
 void fo_mclt_agreed(struct fo_endpoint *e);		 /* the secondary has adopted ours */

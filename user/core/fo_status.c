@@ -60,7 +60,8 @@ static void next_words(const struct fo_endpoint *e, struct fo_status *s)
 		s->next_at = e->recover_until;
 		break;
 	case FO_RECOVER_DONE:
-		s->next = "NORMAL when the partner is ready";
+		s->next = fo_held(e) ? "held back: NORMAL when the partner is there"
+				     : "NORMAL when the partner is ready";
 		break;
 	case FO_POTENTIAL_CONFLICT:
 		s->next = "CONFLICT-DONE or NORMAL when both know what the other served";

@@ -12,7 +12,8 @@ struct fo_view {
 	bool serve_new;	   /* DISCOVER, SELECTING, INIT-REBOOT, DECLINE, RELEASE are heard */
 	bool serve_renew;  /* RENEWING and REBINDING are heard */
 	bool nak;	   /* what we know is certain enough to refuse a client (decision A15) */
-	bool hold;	   /* only own unexpired ACTIVE leases are renewed (decision A8) */
+	bool hold;	   /* only own unexpired ACTIVE leases are renewed, no longer than the partner
+			    * waits for (decision A8; RECOVER-DONE without a link) */
 	bool balanced;	   /* NORMAL: the policy's buckets decide; else everybody is served */
 	bool limited;	   /* the MCLT bounds what a client is promised */
 	bool isc;	   /* the partner is an ISC dhcpd: in NORMAL its primary alone expires */

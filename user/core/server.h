@@ -27,7 +27,7 @@
 	X(OTHER_SERVER, "other-server", "REQUEST selects another server (option 54)")              \
 	X(PARTNERS_CLIENT, "partners-client", "the partner's bucket, below secs-threshold")        \
 	X(NOT_SERVING, "not-serving", "the failover state forbids an answer")                      \
-	X(ON_HOLD, "on-hold", "back after a long absence: only own unexpired leases")              \
+	X(ON_HOLD, "on-hold", "partner may have taken over: only own unexpired leases")            \
 	X(PARTNERS_ADDRESS, "partners-address", "the address is the partner's to give")            \
 	X(AWAITING_PARTNER, "awaiting-partner", "the partner has not agreed to the address's end") \
 	X(NO_LEASE, "no-lease", "RELEASE, DECLINE or renewal without a lease here")                \

@@ -693,6 +693,67 @@ static void lost_store(unsigned who)
 	world_done(w);
 }
 
+/* Recovered, and nobody there: the partner may reclaim MCLT after what it knows, so what it does not
+ * know is not promised. With the link, renewals are as before. */
+static void test_recovered_alone_is_held(void **state)
+{
+	struct world *w = normal_pair();
+	struct fo_status st;
+
+	(void)state;
+	crash(S, true);
+	run(w, 2);
+	assert_int_equal(state_of(P), FO_COMM_INT);
+	assert_null(operate(P, FO_EV_OP_PARTNER_DOWN, 0));
+	run(w, 1);
+	lose_disk(S);
+	boot(S);
+	while (state_of(S) != FO_RECOVER_WAIT)
+		run(w, 0.1);
+	w->partition = true;
+	drop_link(w, NULL, FO_CLOSE_SILENT);
+	run(w, 70); /* MCLT is over: what it forgot binds nobody any more */
+	assert_int_equal(state_of(S), FO_RECOVER_DONE);
+	assert_int_equal(state_of(P), FO_PARTNER_DOWN);
+	assert_true(S->view.hold && S->view.serve_renew && !S->view.serve_new);
+	fo_endpoint_status(S->ep, &st);
+	assert_non_null(strstr(st.next, "held back"));
+	w->partition = false;
+	assert_true(settle(w, FO_NORMAL, FO_NORMAL, 10));
+	assert_false(S->view.hold);
+	world_done(w);
+}
+
+/* The same, with a partner that has not said what it is in. */
+static void test_recovered_is_held_until_the_partner_speaks(void **state)
+{
+	struct world *w = normal_pair();
+	struct fo_status st;
+
+	(void)state;
+	crash(S, true);
+	crash(P, true);
+	S->disk.rec.end.state = FO_RECOVER_DONE;
+	boot(S);
+	run(w, 20);
+	assert_int_equal(state_of(S), FO_RECOVER_DONE);
+	assert_true(S->view.hold);
+	fo_endpoint_status(S->ep, &st);
+	assert_non_null(strstr(st.next, "held back"));
+	S->ep->link = LINK_UP;
+	fo_refresh_view(S->ep);
+	assert_true(S->ep->view.hold);
+	S->ep->heard = true;
+	fo_refresh_view(S->ep);
+	assert_false(S->ep->view.hold || S->ep->view.serve_new);
+	assert_true(S->ep->view.serve_renew);
+	fo_endpoint_status(S->ep, &st);
+	assert_null(strstr(st.next, "held back"));
+	S->ep->link = LINK_NONE;
+	S->ep->heard = false;
+	world_done(w);
+}
+
 /* The partner has started once as well, so that the start counters tell nothing: a blank record
  * beside an old pair's does, whatever the operator did before they met. */
 static void lost_and_operated(unsigned who, enum fo_event ev)
@@ -1153,6 +1214,8 @@ int main(void)
 		cmocka_unit_test(test_hold_after_long_absence),
 		cmocka_unit_test(test_hold_ends_by_contact_not_by_signs),
 		cmocka_unit_test(test_hold_ends_by_any_contact),
+		cmocka_unit_test(test_recovered_alone_is_held),
+		cmocka_unit_test(test_recovered_is_held_until_the_partner_speaks),
 		cmocka_unit_test(test_partner_down),
 		cmocka_unit_test(test_partner_down_uses_everything),
 		cmocka_unit_test(test_return_within_mclt_waits),

@@ -922,7 +922,7 @@ static void view_grid(void **state)
 		{ PD, SERVE_ALL, 1, 1, 0, 1, 0, 1 },	{ PC, SERVE_NONE, 0, 0, 0, 0, 0, 0 },
 		{ RI, SERVE_ALL, 1, 1, 0, 0, 1, 0 },	{ CD, SERVE_ALL, 1, 1, 0, 0, 1, 0 },
 		{ R, SERVE_NONE, 0, 0, 0, 0, 0, 0 },	{ RW, SERVE_NONE, 0, 0, 0, 0, 0, 0 },
-		{ RD, SERVE_NONE, 0, 1, 0, 0, 0, 0 },	{ PA, SERVE_NONE, 0, 0, 0, 0, 0, 0 },
+		{ RD, SERVE_NONE, 0, 1, 0, 0, 1, 0 },	{ PA, SERVE_NONE, 0, 0, 0, 0, 0, 0 },
 		{ SD, SERVE_NONE, 0, 0, 0, 0, 0, 0 },
 	};
 	struct fo_policy_conf conf = policy();
