@@ -246,6 +246,13 @@ static void tell_range(struct node_relation *r, const struct fo_refusal *f)
 		  ctl_addr_text(f->ours->addr, first), f->by_us ? "us" : "partner", f->next);
 }
 
+/* Both renewed one client's lease before they heard of each other: nobody loses anything. */
+static bool duel_of_one_client(const struct fo_refusal *f)
+{
+	return f->reason == FO_REJECT_LESS_CRITICAL && !client_key_none(f->ours->key) &&
+	       client_key_equal(f->ours->key, f->theirs->key);
+}
+
 static void tell_records(struct node_relation *r, const struct fo_refusal *f)
 {
 	char ip[16], quoted[160], ours[64] = "-", theirs[64] = "-", words[200] = "";
@@ -261,7 +268,8 @@ static void tell_records(struct node_relation *r, const struct fo_refusal *f)
 	snprintf(name, sizeof(name), "%s", name_of(r, quoted));
 	if (f->words.len)
 		log_quote(f->words.p, f->words.len, words, sizeof(words));
-	log_event(LOG_L_WARNING, f->by_us ? "update-refused" : "update-rejected",
+	log_event(duel_of_one_client(f) ? LOG_L_INFO : LOG_L_WARNING,
+		  f->by_us ? "update-refused" : "update-rejected",
 		  "relationship=%s address=%s reject-reason=%u ours=%s,%s,ends=%s,cltt=%s "
 		  "theirs=%s,%s,ends=%s,cltt=%s%s%s why=\"%s\" next=\"%s\"",
 		  name, ctl_addr_text(f->ours->addr, ip), f->reason,

@@ -463,12 +463,14 @@ void node_partner_close(struct node *n)
 const char *node_operate(struct node *n, unsigned i, enum fo_event ev, uint32_t since)
 {
 	const char *refused;
+	uint64_t batch;
 
 	node_turn_begin(n);
 	if (!n->relations[i].ep)
 		return "the store is failing: nothing can be persisted now";
 	refused = fo_endpoint_operate(n->relations[i].ep, ev, since, &n->now);
-	if (!refused && !node_drain(n, OPERATE_US))
+	batch = node_wait_for(n);
+	if (!refused && !node_drain(n, OPERATE_US) && n->durable < batch) /* else only later news */
 		return "the disk has not confirmed it yet: look at the state in a moment";
 	return refused;
 }

@@ -126,6 +126,28 @@ static void both_records(void **state) /* T000-5 */
 	says("partner-says=\"active x\"");
 }
 
+/* A duel over the same client's renewal is no trouble; over another's it is. */
+static void duel_of_one_client(void **state)
+{
+	struct lease ours = { .addr = 0x0a090020, .state = LEASE_ACTIVE, .key = { { 1, 2 } } };
+	struct lease theirs = ours;
+	struct fo_refusal f = { .by_us = true,
+				.reason = FO_REJECT_LESS_CRITICAL,
+				.ours = &ours,
+				.theirs = &theirs,
+				.next = "ours stays" };
+
+	(void)state;
+	node_partner_refusal(&rel, &f);
+	assert_int_equal(news(), 1);
+	assert_int_equal(last.level, LOG_L_INFO);
+	theirs.key.w[0] = 3;
+	ours.addr++;
+	node_partner_refusal(&rel, &f);
+	assert_int_equal(news(), 1);
+	assert_int_equal(last.level, LOG_L_WARNING);
+}
+
 static void once_a_minute(void **state) /* T000-5 */
 {
 	(void)state;
@@ -214,6 +236,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup(levels_of_states, setup),
 		cmocka_unit_test_setup(both_records, setup),
+		cmocka_unit_test_setup(duel_of_one_client, setup),
 		cmocka_unit_test_setup(once_a_minute, setup),
 		cmocka_unit_test_setup(a_storm_is_bounded, setup),
 		cmocka_unit_test_setup(one_event_for_a_range, setup),
