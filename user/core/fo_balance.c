@@ -25,6 +25,8 @@ int64_t fo_share_hold(const struct fo_share_rule *r, uint32_t free, uint32_t bac
 {
 	if (r->percent == 0 || r->percent == 100)
 		return 0;
+	if (free < 2 || backup < 2) /* it is to have its share, of whatever there is (A4) */
+		return 0;
 	return (int64_t)((((uint64_t)free + backup) * r->ownership + 50) / 100);
 }
 

@@ -191,7 +191,9 @@ static void test_share_hold(void **state)
 	(void)state;
 	assert_int_equal(fo_share_hold(&half, 60, 40), 10);
 	assert_int_equal(fo_share_hold(&half, 3, 1), 0);
-	assert_int_equal(fo_share_hold(&half, 4, 1), 1);
+	assert_int_equal(fo_share_hold(&half, 8, 2), 1);
+	/* fewer than two: used ones move too, else a standby keeps one address for ever (A4) */
+	assert_int_equal(fo_share_hold(&half, 71, 1), 0);
 	assert_int_equal(fo_share_hold(&none, 60, 40), 0);
 	/* a reserve of nothing is nothing, whatever may be off elsewhere (T001-4) */
 	assert_int_equal(fo_share_move(&none, 97, 3, false), -3);
