@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "ctl/fo_counters.h"
+#include "../lib/store_test.h"
 #include "node_priv.h"
 
 static struct scope scopes[1] = {
@@ -136,8 +137,15 @@ static void duel_of_one_client(void **state)
 				.ours = &ours,
 				.theirs = &theirs,
 				.next = "ours stays" };
+	struct told told = { 0 };
+	struct lease_store_ops ops = { &told, told_durable, told_failed };
+	struct lease_store_conf c = { .addresses = 10, .map_min = 1 << 20 };
+	char err[256], dir[64];
 
 	(void)state;
+	store_dir_make(dir);
+	c.directory = dir;
+	assert_int_equal(lease_store_open(&c, &ops, &node.store, err), 0);
 	node_partner_refusal(&rel, &f);
 	assert_int_equal(news(), 1);
 	assert_int_equal(last.level, LOG_L_INFO);
@@ -146,6 +154,9 @@ static void duel_of_one_client(void **state)
 	node_partner_refusal(&rel, &f);
 	assert_int_equal(news(), 1);
 	assert_int_equal(last.level, LOG_L_WARNING);
+	lease_store_close(node.store);
+	node.store = NULL;
+	store_dir_remove(dir);
 }
 
 static void once_a_minute(void **state) /* T000-5 */
