@@ -165,6 +165,7 @@ static void make_pool(void)
 
 		pool_apply(pool, &l, 0);
 	}
+	pool_apply_run(pool, &(struct lease){ .addr = NET + 100, .state = LEASE_BACKUP }, 50, 0);
 }
 
 static void make_conf(const char **listen)
@@ -379,10 +380,46 @@ static void leases_come_in_pages(void **state)
 			    "02:00:00:00:00:0a");
 	assert_string_equal(text_at(o, "next"), "10.9.0.12");
 	json_decref(o);
-	o = ask("/v1/leases?from=10.9.0.12", NULL);
+	o = ask("/v1/leases?from=10.9.0.12&held=true", NULL);
 	assert_int_equal(json_array_size(json_object_get(o, "leases")), 1);
 	assert_true(json_is_null(json_object_get(o, "next")));
 	json_decref(o);
+}
+
+/* Addresses that nobody ever used: one object for all that lie together and belong to one server. */
+static void never_used_ones_are_told(void **state)
+{
+	static const struct {
+		const char *from, *first, *last, *state, *owner;
+		json_int_t n;
+		bool next;
+	} table[] = {
+		{ "10.9.0.13", "10.9.0.13", "10.9.0.99", "free", "local", 87, true },
+		{ "10.9.0.99", "10.9.0.99", "10.9.0.99", "free", "local", 1, true },
+		{ "10.9.0.100", "10.9.0.100", "10.9.0.149", "backup", "partner", 50, true },
+		{ "10.9.0.200", "10.9.0.200", "10.9.0.209", "free", "local", 10, false },
+	};
+	char path[100];
+	json_t *o, *g;
+
+	(void)state;
+	for (unsigned i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+		snprintf(path, sizeof(path), "/v1/leases?limit=1&from=%s", table[i].from);
+		o = ask(path, NULL);
+		g = json_array_get(json_object_get(o, "leases"), 0);
+		assert_string_equal(text_at(g, "address"), table[i].first);
+		assert_string_equal(text_at(g, "last-address"), table[i].last);
+		assert_string_equal(text_at(g, "state"), table[i].state);
+		assert_string_equal(text_at(g, "owner"), table[i].owner);
+		assert_string_equal(text_at(g, "scope"), "10.9.0.0/24");
+		assert_int_equal(json_integer_value(json_object_get(g, "addresses")), table[i].n);
+		assert_int_equal(json_is_string(json_object_get(o, "next")), table[i].next);
+		json_decref(o);
+	}
+	o = ask("/v1/leases/10.9.0.149", NULL);
+	assert_string_equal(text_at(o, "owner"), "partner");
+	json_decref(o);
+	assert_null(ask("/v1/leases/10.9.0.210", NULL));
 }
 
 static void refusals_are_told(void **state)
@@ -395,7 +432,7 @@ static void refusals_are_told(void **state)
 	json_decref(o);
 	assert_null(ask("/v1/relationships/cam%2Fpus/partner-down", json_object()));
 	assert_null(ask("/v1/relationships/other", NULL));
-	assert_null(ask("/v1/leases/10.9.0.99", NULL));
+	assert_null(ask("/v1/leases/10.9.0.9", NULL));
 	assert_null(ask("/v1/leases/10.9.0.300", NULL));
 	assert_null(ask("/v1/leases?limit=0", NULL));
 	assert_null(ask("/v1/nothing", NULL));
@@ -462,7 +499,7 @@ static void errors_have_codes(void **state)
 		{ "GET /v1/leases?scope=floor%208", "", 404, "no-such-scope" },
 		{ "GET /v1/leases?scope=floor%209", "", 200, "" },
 		{ "GET /v1/leases?client-id=1", "", 400, "bad-client" },
-		{ "GET /v1/leases/10.9.0.99", "", 404, "no-such-lease" },
+		{ "GET /v1/leases/10.9.0.9", "", 404, "no-such-lease" },
 		{ "GET /v1/leases/10.9.0.10%20", "", 400, "bad-address" },
 		{ "GET /v1/leases/%0a", "", 400, "bad-address" },
 		{ "GET /v1/relationships/cam%2Fpus%00x", "", 404, "no-such-path" },
@@ -525,7 +562,9 @@ static void pages_are_of_one_client(void **state)
 		const char *query;
 		unsigned n;
 	} table[] = {
-		{ "", 3 },
+		{ "", 6 }, /* and three stretches of never-used addresses */
+		{ "?state=free", 2 },
+		{ "?state=backup", 1 },
 		{ "?held=true", 3 },
 		{ "?held=true&hardware-address=02:00:00:00:00:0b", 1 },
 		{ "?hardware-address=02:00:00:00:00:0b&client-id=01", 0 },
@@ -809,6 +848,7 @@ int main(void)
 		cmocka_unit_test(the_socket_is_for_owner_and_group),
 		cmocka_unit_test(relationship_has_every_key),
 		cmocka_unit_test(leases_come_in_pages),
+		cmocka_unit_test(never_used_ones_are_told),
 		cmocka_unit_test(refusals_are_told),
 		cmocka_unit_test(errors_have_codes),
 		cmocka_unit_test(large_requests),

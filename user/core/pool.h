@@ -130,10 +130,14 @@ uint32_t pool_dirty_count(const struct pool *p, unsigned relation); /* queued + 
 
 /* --- walking and counting ------------------------------------------------------------------- */
 
-/* The next row at or after @addr that has a record, in address order; NULL at the end. */
 /* The last address of the range that @addr lies in; @addr where it lies in none. */
 uint32_t pool_range_last(const struct pool *p, uint32_t addr);
+/* The next row at or after @addr that has a record, in address order; NULL at the end. Addresses
+ * without a record are left out: pool_gap_next. */
 const struct lease *pool_next(const struct pool *p, uint32_t addr);
+/* The first addresses at or after @addr without a record: as many as lie together in one range, in
+ * one run or in none, all or none of them reserved by the configuration. False: none are left. */
+bool pool_gap_next(const struct pool *p, uint32_t addr, struct pool_stretch *ret);
 
 struct pool_counts {
 	uint32_t total;	       /* dynamic addresses (reserved ones not counted) */

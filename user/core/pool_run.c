@@ -119,6 +119,53 @@ bool pool_stretch_next(const struct pool *p, uint32_t addr, uint32_t last, struc
 	return true;
 }
 
+/* The first row from @id on, below @end, whose bit is @set; @end when there is none. */
+static uint32_t next_bit(const uint64_t *bits, uint32_t id, uint32_t end, bool set)
+{
+	while (id < end) {
+		uint64_t word = (set ? bits[id / 64] : ~bits[id / 64]) >> (id % 64);
+
+		if (word) {
+			id += (uint32_t)__builtin_ctzll(word);
+			break;
+		}
+		id = (id / 64 + 1) * 64;
+	}
+	return id < end ? id : end;
+}
+
+/* Reserved rows, and those with a record, are both apart from runs. */
+static uint32_t gap_until(const struct pool *p, uint32_t id, uint32_t end)
+{
+	bool reserved = p->rows[id].flags & ROW_CONFIGURED;
+
+	if (!reserved)
+		return next_bit(p->apart, id, same_until(p, id, end), true);
+	while (id < end && p->rows[id].flags & ROW_CONFIGURED && !(p->rows[id].flags & ROW_RECORD))
+		id++;
+	return id;
+}
+
+bool pool_gap_next(const struct pool *p, uint32_t addr, struct pool_stretch *ret)
+{
+	uint32_t range, id = row_from(p, addr, &range);
+
+	for (; id && range < p->t->n_ranges; id = p->ranges[range].base) {
+		uint32_t end = p->ranges[range].base + p->ranges[range].size;
+
+		id = next_bit(p->records, id, end, false);
+		if (id < end) {
+			stretch(p, range, id, gap_until(p, id, end), ret);
+			if (p->rows[id].flags & ROW_CONFIGURED)
+				ret->l.flags |= LEASE_RESERVED;
+			return true;
+		}
+		if (++range == p->t->n_ranges)
+			break;
+	}
+	return false;
+}
+
 /* --- never-used addresses --------------------------------------------------------------------- */
 
 uint32_t pool_next_unused(const struct pool *p, uint32_t id, uint32_t end)

@@ -2,8 +2,9 @@
  * What the API answers about scopes and leases, and what a client's DISCOVER would get. Called by
  * the table in handlers.c.
  *
- * A page looks at a bounded number of addresses, so that a listing of millions keeps nobody
- * waiting: its "next" says where to go on, also when the page itself is empty.
+ * Addresses that nobody ever used are one object for all that lie together.
+ * A page looks at a bounded number of addresses and such objects, so that a listing of millions
+ * keeps nobody waiting: its "next" says where to go on, also when the page itself is empty.
  */
 #include "ctl/http.h"
 
@@ -138,23 +139,66 @@ static void add_lease(const struct ctl_ops *ops, const struct page *p, uint32_t 
 		json_array_append_new(list, ctl_lease_object(ops, &l, &c));
 }
 
+/* Addresses that nobody ever used are one object for all that lie together. */
+static void add_gap(const struct ctl_ops *ops, const struct page *p, const struct pool_stretch *s,
+		    json_t *list)
+{
+	unsigned state = s->l.state == LEASE_BACKUP ? LEASE_BACKUP : LEASE_FREE;
+
+	if (!p->held && !p->client.hlen && !p->client.id_len && (!p->state || state == p->state) &&
+	    (!p->scope || pool_scope(ops->pool(ops->ctx), s->l.addr) == p->scope))
+		json_array_append_new(list, ctl_gap_object(ops, &s->l, s->n));
+}
+
+/* Rows with a record and gaps between them, in the order of addresses: the next of each kind. */
+struct walk {
+	const struct pool *pool;
+	const struct lease *row; /* NULL: none are left */
+	struct pool_stretch gap;
+	bool has_gap;
+};
+
+static void begin_at(struct walk *w, uint32_t at)
+{
+	w->row = pool_next(w->pool, at);
+	w->has_gap = pool_gap_next(w->pool, at, &w->gap);
+}
+
+static bool gap_is_next(const struct walk *w)
+{
+	return w->has_gap && (!w->row || w->gap.l.addr < w->row->addr);
+}
+
+static uint32_t place(const struct walk *w)
+{
+	return gap_is_next(w) ? w->gap.l.addr : w->row->addr;
+}
+
+static void go_on(struct walk *w)
+{
+	bool gap = gap_is_next(w);
+	uint64_t at = (uint64_t)place(w) + (gap ? w->gap.n : 1);
+
+	if (gap)
+		w->has_gap = at <= UINT32_MAX && pool_gap_next(w->pool, (uint32_t)at, &w->gap);
+	else
+		w->row = at <= UINT32_MAX ? pool_next(w->pool, (uint32_t)at) : NULL;
+}
+
 /* Return: the address to go on at, 0 at the end. */
 static uint32_t add_leases(const struct ctl_ops *ops, const struct page *p, json_t *list)
 {
-	const struct pool *pool = ops->pool(ops->ctx);
-	const struct lease *row;
-	uint32_t at = p->from;
+	struct walk w = { .pool = ops->pool(ops->ctx) };
 
-	for (unsigned seen = 0; pool && (row = pool_next(pool, at)); seen++) {
-		uint32_t addr = row->addr;
-
+	if (w.pool)
+		begin_at(&w, p->from);
+	for (unsigned seen = 0; w.row || w.has_gap; seen++, go_on(&w)) {
 		if (seen == SCAN_MAX || json_array_size(list) >= p->limit)
-			return addr;
-		if (row_fits(p, pool, row))
-			add_lease(ops, p, addr, list);
-		if (addr == UINT32_MAX)
-			break;
-		at = addr + 1;
+			return place(&w);
+		if (gap_is_next(&w))
+			add_gap(ops, p, &w.gap, list);
+		else if (row_fits(p, w.pool, w.row))
+			add_lease(ops, p, w.row->addr, list);
 	}
 	return 0;
 }
@@ -210,6 +254,18 @@ void ctl_list_leases(struct ctl_request *r)
 	ctl_answer(r, 200, json_pack("{s:o, s:o}", "leases", list, "next", json_addr(next)));
 }
 
+/* Of an address in a range that nobody ever used. */
+static bool show_unused(struct ctl_request *r, uint32_t addr)
+{
+	const struct pool *pool = r->ops->pool(r->ops->ctx);
+	struct pool_stretch s;
+
+	if (!pool || !pool_gap_next(pool, addr, &s) || s.l.addr != addr)
+		return false;
+	ctl_answer(r, 200, ctl_gap_object(r->ops, &s.l, 1));
+	return true;
+}
+
 void ctl_show_lease(struct ctl_request *r)
 {
 	struct lease_client c;
@@ -218,10 +274,11 @@ void ctl_show_lease(struct ctl_request *r)
 
 	if (!ctl_parse_addr(r->name, &addr))
 		ctl_error(r, 400, "bad-address", r->name, "\"%s\" is no IPv4 address", r->name);
-	else if (!read_lease(r->ops, addr, &l, &c))
-		ctl_error(r, 404, "no-such-lease", r->name, "%s was never leased", r->name);
-	else
+	else if (read_lease(r->ops, addr, &l, &c))
 		ctl_answer(r, 200, ctl_lease_object(r->ops, &l, &c));
+	else if (!show_unused(r, addr))
+		ctl_error(r, 404, "no-such-lease", r->name,
+			  "%s was never leased, and is in no range", r->name);
 }
 
 /* --- explain -----------------------------------------------------------------------------------

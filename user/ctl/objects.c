@@ -336,17 +336,36 @@ static json_t *client_hardware(const struct lease_client *c)
 	return json_hex(c->chaddr, c->hlen <= CHADDR_MAX ? c->hlen : 0);
 }
 
+static json_t *scope_text(const struct scope *s)
+{
+	char buf[20], ip[16];
+
+	if (!s)
+		return json_null();
+	snprintf(buf, sizeof(buf), "%s/%u", ctl_addr_text(s->subnet, ip), s->prefix);
+	return json_string(buf);
+}
+
+json_t *ctl_gap_object(const struct ctl_ops *ops, const struct lease *l, uint32_t n)
+{
+	const struct scope *s = scope_find(&ops->conf(ops->ctx)->scopes, l->addr);
+	unsigned state = l->state == LEASE_BACKUP ? LEASE_BACKUP : LEASE_FREE;
+	bool reserved = l->flags & LEASE_RESERVED;
+
+	return json_pack("{s:o, s:o, s:I, s:o, s:s, s:o, s:b}", "address", json_addr(l->addr),
+			 "last-address", json_addr(l->addr + n - 1), "addresses", (json_int_t)n,
+			 "scope", scope_text(s), "state", lease_state_name(state), "owner",
+			 reserved ? json_null() : owner_text(ops, s, l), "reserved", reserved);
+}
+
 json_t *ctl_lease_object(const struct ctl_ops *ops, const struct lease *l,
 			 const struct lease_client *c)
 {
 	const struct scope *s = scope_find(&ops->conf(ops->ctx)->scopes, l->addr);
 	json_t *o = json_object();
-	char buf[20], ip[16];
 
 	json_object_set_new(o, "address", json_addr(l->addr));
-	if (s)
-		snprintf(buf, sizeof(buf), "%s/%u", ctl_addr_text(s->subnet, ip), s->prefix);
-	json_object_set_new(o, "scope", s ? json_string(buf) : json_null());
+	json_object_set_new(o, "scope", scope_text(s));
 	json_object_set_new(o, "state", json_string(lease_state_name(l->state)));
 	json_object_set_new(o, "owner", owner_text(ops, s, l));
 	json_object_set_new(o, "client-id", json_hex(c->id, c->id_len));

@@ -16,4 +16,7 @@ json_t *ctl_relation_object(const struct ctl_ops *ops, unsigned i);
 json_t *ctl_scope_object(const struct ctl_ops *ops, const struct scope *s);
 json_t *ctl_lease_object(const struct ctl_ops *ops, const struct lease *l,
 			 const struct lease_client *c);
+/* @n addresses from l->addr on that nobody ever used: "address", "last-address", "addresses",
+ * "scope", "state", "owner", "reserved". */
+json_t *ctl_gap_object(const struct ctl_ops *ops, const struct lease *l, uint32_t n);
 json_t *ctl_decision_object(const struct ctl_ops *ops, const struct server_decision *d);

@@ -211,6 +211,31 @@ json_t *all_leases(const struct twinctl *t, const char *query)
 	}
 }
 
+static const struct column all_cols[] = {
+	{ "ADDRESS", "address", 0 },
+	{ "STATE", "state", 0 },
+	{ "OWNER", "owner", 0 },
+	{ "HARDWARE", "hardware-address", 23 },
+	{ "CLIENT-ID", "client-id", 29 },
+	{ "HOST-NAME", "host-name", 24 },
+	{ "ENDS", "ends", 0 },
+	{ "BY", "last-server", 0 },
+	{ "ADDRESSES", "addresses", 0 },
+};
+
+/* Addresses that nobody ever used are one line: first-last. */
+static void join_addresses(json_t *leases)
+{
+	for (size_t i = 0; i < json_array_size(leases); i++) {
+		json_t *o = json_array_get(leases, i);
+		const char *a = json_string_value(json_object_get(o, "address"));
+		const char *b = json_string_value(json_object_get(o, "last-address"));
+
+		if (a && b && strcmp(a, b))
+			json_object_set_new(o, "address", json_sprintf("%s-%s", a, b));
+	}
+}
+
 #define LIST_HELP "lease list [--scope SUBNET] [--state STATE | --all]"
 
 /* People see what somebody holds or once held; programs, and --all, see every record. */
@@ -239,8 +264,12 @@ static int lease_list(const struct twinctl *t, int argc, char **argv)
 	if (held)
 		strcat(query, *query ? "&held=true" : "held=true");
 	all = all_leases(t, query);
-	return all ? list(t, json_pack("{s:o}", "leases", all), "leases", lease_cols, N(lease_cols))
-		   : EXIT_FAILED;
+	if (!all)
+		return EXIT_FAILED;
+	if (!t->json)
+		join_addresses(all);
+	return list(t, json_pack("{s:o}", "leases", all), "leases", held ? lease_cols : all_cols,
+		    held ? N(lease_cols) : N(all_cols));
 }
 
 int cmd_lease(const struct twinctl *t, int argc, char **argv)

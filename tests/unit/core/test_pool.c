@@ -493,6 +493,36 @@ static void check_runs(const struct pool *p)
 		assert_int_equal(pool_get(p, model[i].l.addr)->state, model[i].l.state);
 }
 
+/* May one walk tell of both addresses in one breath? */
+static bool one_gap(unsigned a, unsigned b)
+{
+	return !model[b].record && model[a].range == model[b].range &&
+	       model[a].reserved == model[b].reserved &&
+	       (model[a].reserved || run_model[a].piece == run_model[b].piece);
+}
+
+static void check_gaps(const struct pool *p)
+{
+	struct pool_stretch s;
+	uint64_t at = 0;
+
+	for (unsigned i = 0, n; i < ADDRESSES; i += n) {
+		n = 1;
+		if (model[i].record)
+			continue;
+		while (i + n < ADDRESSES && one_gap(i, i + n))
+			n++;
+		assert_true(pool_gap_next(p, (uint32_t)at, &s));
+		assert_int_equal(s.l.addr, model[i].l.addr);
+		assert_int_equal(s.n, n);
+		assert_int_equal(!(s.l.flags & LEASE_RESERVED), !model[i].reserved);
+		if (!model[i].reserved)
+			assert_int_equal(s.l.state, model[i].l.state);
+		at = (uint64_t)s.l.addr + n;
+	}
+	assert_false(pool_gap_next(p, (uint32_t)at, &s));
+}
+
 static bool unused(const struct model_row *m, unsigned state)
 {
 	return !m->record && !m->reserved && !m->offered &&
@@ -801,6 +831,7 @@ static void check_rows(const struct pool *p)
 		next = pool_next(p, m->l.addr + 1);
 	}
 	assert_null(next);
+	check_gaps(p);
 	for (uint32_t k = 1; k <= CLIENTS; k++)
 		for (unsigned s = 0; s < N(scopes); s++) {
 			const struct model_row *m = model_offer(key_of(k), &scopes[s]);
