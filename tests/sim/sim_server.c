@@ -256,6 +256,9 @@ static void forget_flights(struct pool *p)
 
 	for (uint64_t a = 0; a <= UINT32_MAX && (l = pool_next(p, (uint32_t)a)); a = l->addr + 1ull)
 		pool_in_flight(p, l->addr, false);
+	for (uint64_t a = 0; a <= UINT32_MAX && (l = pool_run_next(p, (uint32_t)a));
+	     a = (uint64_t)l->addr + pool_run_length(p, l))
+		pool_run_in_flight(p, l->addr, false);
 }
 
 static int64_t lead_time(const struct server *s)
