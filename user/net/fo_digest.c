@@ -79,7 +79,8 @@ static bool hmac_sha256(struct octets key, const struct octets *part, unsigned n
 			uint8_t ret[MAC_LEN])
 {
 	OSSL_PARAM params[2];
-	EVP_MAC_CTX *c = EVP_MAC_CTX_new(hmac());
+	EVP_MAC *mac = hmac();
+	EVP_MAC_CTX *c = mac ? EVP_MAC_CTX_new(mac) : NULL;
 	char sha256[] = "SHA256";
 	size_t len = 0;
 	bool ok;
