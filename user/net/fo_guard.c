@@ -177,12 +177,13 @@ void guard_ask_tls(struct link *l)
 	tell(l->bev, l->digest, buf, fo_write_end(&w));
 }
 
-void guard_tls_failed(struct link *l, struct bufferevent *bev, const char *otherwise)
+bool guard_tls_failed(struct link *l, struct bufferevent *bev, const char *otherwise)
 {
 	char why[160];
 
 	fo_tls_why(bev, why, sizeof(why));
 	report(l, FO_REFUSED_TLS, *why ? why : otherwise);
+	return *why;
 }
 
 static void handshake(struct link *l)

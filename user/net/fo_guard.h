@@ -21,7 +21,8 @@ size_t guard_seal(struct link *l, const uint8_t **msg, size_t len, uint8_t room[
 bool guard_wants_tls(const struct link *l); /* configured, and not yet in force */
 void guard_ask_tls(struct link *l);	    /* the primary's first message, in the clear */
 void guard_tls_answer(struct link *l);	    /* something came after it */
-void guard_tls_failed(struct link *l, struct bufferevent *bev, const char *otherwise);
+/* Tells why; true: for what one of the two does not accept of the other. */
+bool guard_tls_failed(struct link *l, struct bufferevent *bev, const char *otherwise);
 
 /* --- accepted connections --------------------------------------------------------------------- */
 

@@ -33,7 +33,8 @@ static void inbound_forget(struct inbound *in)
 
 void inbound_drop(struct inbound *in)
 {
-	bufferevent_free(in->bev);
+	if (in->bev) /* TLS could be out of memory */
+		bufferevent_free(in->bev);
 	inbound_forget(in);
 }
 
@@ -81,7 +82,7 @@ void inbound_answer(struct inbound *in, const struct fo_msg *m, const struct fo_
 	write_sealed(in, buf, fo_write_end(&w));
 	if (!reason)
 		return;
-	fo_close_gently(in->bev);
+	fo_leave(in->net, in->bev);
 	inbound_forget(in);
 }
 
@@ -185,7 +186,7 @@ static void inbound_event(struct bufferevent *bev, short what, void *arg)
 	if (what & BEV_EVENT_CONNECTED) /* TLS stands; CONNECT is awaited once more */
 		return;
 	if (in->encrypted)
-		guard_tls_failed(in->tls_for, bev, "the partner gave up the TLS handshake");
+		(void)guard_tls_failed(in->tls_for, bev, "the partner gave up the TLS handshake");
 	inbound_drop(in);
 }
 

@@ -31,7 +31,6 @@
 #define REJECTED_FIRST_MS 5000 /* after a rejection, doubled up to ... */
 #define REJECTED_MAX_MS 60000
 #define CONNECT_LIMIT_MS 3000	/* TCP handshake */
-#define LINGER_S 2		/* what was sent before a close may take this long */
 #define OUTPUT_MIN (256 * 1024) /* unsent ones, beside what both windows can hold */
 #define TURN_MESSAGES 64	/* of one link in one turn; others are served in between */
 #define TURN_MESSAGES_ALL 256	/* of all links */
@@ -45,40 +44,18 @@ static void link_arm_retry(struct link *l, int ms)
 		evtimer_add(l->retry, &tv);
 }
 
+static int after_rejection(const struct link *l)
+{
+	if (l->retry_ms < REJECTED_FIRST_MS)
+		return REJECTED_FIRST_MS;
+	return l->retry_ms * 2 > REJECTED_MAX_MS ? REJECTED_MAX_MS : l->retry_ms * 2;
+}
+
 void fo_tune(evutil_socket_t fd)
 {
 	int one = 1;
 
 	(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
-}
-
-/* --- a connection that is being closed: what was sent first may still leave --------------------
- */
-
-static void drained(struct bufferevent *bev, void *arg)
-{
-	(void)arg;
-	bufferevent_free(bev);
-}
-
-static void drain_failed(struct bufferevent *bev, short what, void *arg)
-{
-	(void)what;
-	(void)arg;
-	bufferevent_free(bev);
-}
-
-void fo_close_gently(struct bufferevent *bev)
-{
-	struct timeval limit = { LINGER_S, 0 };
-
-	if (!evbuffer_get_length(bufferevent_get_output(bev))) {
-		bufferevent_free(bev);
-		return;
-	}
-	bufferevent_disable(bev, EV_READ);
-	bufferevent_setcb(bev, NULL, drained, drain_failed, NULL);
-	bufferevent_set_timeouts(bev, NULL, &limit);
 }
 
 /* --- links ------------------------------------------------------------------------------------ */
@@ -88,10 +65,10 @@ void link_drop(struct link *l, bool gently)
 	struct bufferevent *bev = l->bev;
 
 	l->bev = NULL;
-	l->up = l->choked = l->spoken = false;
+	l->up = l->choked = l->spoken = l->held = false;
 	guard_end(l);
 	if (bev && gently)
-		fo_close_gently(bev);
+		fo_leave(l->net, bev);
 	else if (bev)
 		bufferevent_free(bev);
 }
@@ -133,6 +110,7 @@ bool link_input(struct link *l)
 		enum fo_verdict v;
 
 		if (!link_may_speak(l)) {
+			l->held = true;
 			/* disabled: libevent calls for what lies above its mark on and on */
 			bufferevent_disable(bev, EV_READ);
 			break;
@@ -196,6 +174,7 @@ void link_refused(struct link *l, enum fo_close_reason why)
 static void on_event(struct bufferevent *bev, short what, void *arg)
 {
 	struct link *l = arg;
+	bool rejected = false;
 
 	if (what & BEV_EVENT_CONNECTED) {
 		fo_tune(bufferevent_getfd(bev));
@@ -203,14 +182,16 @@ static void on_event(struct bufferevent *bev, short what, void *arg)
 		return;
 	}
 	if ((l->asked_tls || l->encrypted) && !l->spoken)
-		guard_tls_failed(l, bev, "the partner closed the connection, or did not answer");
+		rejected = guard_tls_failed(l, bev,
+					    "the partner closed the connection, or did not answer");
 	if (l->up) {
 		link_drop(l, false);
 		l->net->ops.link_down(l->net->ops.ctx, l->relation, FO_CLOSE_PEER);
 	} else {
 		link_drop(l, false);
 	}
-	l->retry_ms = RETRY_MS; /* whoever rejects says so: this is a loss like any other */
+	/* whoever rejects says so, in TLS by an alert: else this is a loss like any other */
+	l->retry_ms = rejected ? after_rejection(l) : RETRY_MS;
 	link_arm_retry(l, l->retry_ms);
 }
 
@@ -369,6 +350,7 @@ void fo_net_use(struct fo_net *n, const struct conf *c, const struct fo_keys *ke
 	for (unsigned i = 0; i < n->n_links; i++) {
 		link_drop(&n->links[i], false);
 		n->links[i].conf = &c->relations[i];
+		n->links[i].retry_ms = RETRY_MS; /* what was rejected may be right now */
 		link_arm_retry(&n->links[i], RETRY_MS);
 	}
 	n->keys = keys;
@@ -396,6 +378,7 @@ void fo_net_close_all(struct fo_net *n)
 		evconnlistener_free(n->listeners[i]);
 	while (n->inbound)
 		inbound_drop(n->inbound);
+	fo_leave_all(n);
 	for (unsigned i = 0; n->links && i < n->n_links; i++) {
 		link_finish(&n->links[i]);
 		if (n->links[i].retry)
@@ -436,12 +419,13 @@ void fo_net_send(struct fo_net *n, unsigned relation, const uint8_t *msg, size_t
 static void link_go_on(struct link *l)
 {
 	l->heard_now = false;
-	if (!l->up || !evbuffer_get_length(bufferevent_get_input(l->bev)))
+	if (!l->held) /* half a message waits for its other half */
 		return;
 	if (!l->net->ops.room(l->net->ops.ctx, l->relation)) {
 		link_note_heard(l); /* a commit brings room, and a turn */
 		return;
 	}
+	l->held = false;
 	bufferevent_enable(l->bev, EV_READ);
 	bufferevent_trigger(l->bev, EV_READ, BEV_TRIG_IGNORE_WATERMARKS | BEV_TRIG_DEFER_CALLBACKS);
 }
@@ -465,12 +449,7 @@ void fo_net_close(struct fo_net *n, unsigned relation, enum fo_close_reason why)
 {
 	struct link *l = &n->links[relation];
 
-	if (why == FO_CLOSE_REJECTED)
-		l->retry_ms = l->retry_ms < REJECTED_FIRST_MS	  ? REJECTED_FIRST_MS
-			      : l->retry_ms * 2 > REJECTED_MAX_MS ? REJECTED_MAX_MS
-								  : l->retry_ms * 2;
-	else
-		l->retry_ms = RETRY_MS;
+	l->retry_ms = why == FO_CLOSE_REJECTED ? after_rejection(l) : RETRY_MS;
 	link_drop(l, why != FO_CLOSE_SILENT);
 	link_arm_retry(l, l->retry_ms);
 }

@@ -1,5 +1,5 @@
 #pragma once
-/* Inside of the failover sessions, shared by fo_session, fo_inbound and fo_guard. */
+/* Inside of the failover sessions, shared by fo_session, fo_inbound, fo_leave and fo_guard. */
 #include <event2/util.h>
 
 #include "net/fo_digest.h"
@@ -25,6 +25,7 @@ struct link {
 	bool isc;	 /* of another make, as far as we know: its receive timer is another one */
 	bool spoken;	 /* the partner has said something on it */
 	bool choked;	 /* what was not sent is more than it may be: about to be closed */
+	bool held;	 /* it may say no more in this turn: not read until the next */
 	bool heard_now;	 /* in the list of those heard in this turn */
 	unsigned budget; /* messages that it may still say in this turn */
 	struct link *next_heard;
@@ -47,6 +48,8 @@ struct inbound { /* accepted, relationship not yet known */
 	struct inbound *next, **prev;
 };
 
+struct leaving; /* a connection that is being closed */
+
 struct fo_net {
 	struct event_base *base;
 	struct fo_net_ops ops;
@@ -58,13 +61,13 @@ struct fo_net {
 	unsigned accepts, messages; /* in this turn */
 	struct link *heard;	    /* likewise */
 	struct inbound *inbound;
+	struct leaving *leaving;
 	struct log_limit strangers;
 };
 
 /* --- fo_session.c ----------------------------------------------------------------------------- */
 
 void fo_tune(evutil_socket_t fd);
-void fo_close_gently(struct bufferevent *bev); /* what was written may still leave */
 void link_use(struct link *l, struct bufferevent *bev);
 void link_drop(struct link *l, bool gently);
 /* The connection may be used: TLS comes first, where that is configured. */
@@ -83,3 +86,9 @@ void inbound_drop(struct inbound *in);
 /* CONNECTACK; with a reason, then closed. */
 void inbound_answer(struct inbound *in, const struct fo_msg *m, const struct fo_connect *c,
 		    enum fo_reject reason, uint8_t tls);
+
+/* --- fo_leave.c ------------------------------------------------------------------------------- */
+
+/* Close a connection when what was written to it has left, at most 2 s later. */
+void fo_leave(struct fo_net *n, struct bufferevent *bev);
+void fo_leave_all(struct fo_net *n); /* at once */
