@@ -185,6 +185,14 @@ static void await_flights(struct fo_endpoint *e)
 	}
 }
 
+/* What is dirty or on its way now belongs to the request. */
+static void dump_up_to_now(struct fo_endpoint *e)
+{
+	e->dump.batch = e->batch;
+	pool_dirty_mark(e->pool, e->conf->relation, e->batch);
+	await_flights(e);
+}
+
 /* UPDREQALL also sends what the partner once acknowledged. Dirty rows come by their queue. */
 static const struct lease *next_run_walked(struct fo_endpoint *e)
 {
@@ -215,8 +223,7 @@ static const struct lease *next_walked(struct fo_endpoint *e)
 		    !(e->isc && fo_isc_never(e, l)))
 			return l;
 		if (l->flags & LEASE_DIRTY) { /* changed since the request, perhaps */
-			e->dump.batch = e->batch;
-			await_flights(e);
+			dump_up_to_now(e);
 		}
 		e->dump.cursor++;
 	}
@@ -393,12 +400,10 @@ static void begin_dump(struct fo_endpoint *e, uint32_t xid)
 	note_all(e);
 	if (!e->runs && e->rec.end.owes_all)
 		fo_run_expand_all(e);
-	*d = (struct fo_dump){
-		.active = true, .all = e->rec.end.owes_all, .xid = xid, .batch = e->batch
-	};
+	*d = (struct fo_dump){ .active = true, .all = e->rec.end.owes_all, .xid = xid };
 	for (uint32_t i = 0; i < e->max_flights; i++)
 		e->flights[i].dump = false;
-	await_flights(e);
+	dump_up_to_now(e);
 	fo_updates_pump(e);
 }
 

@@ -296,7 +296,6 @@ int pool_apply(struct pool *p, const struct lease *l, uint64_t batch)
 		pool_client_unlink(p, id);
 	count_row(&p->ranges[range], r, -1);
 	r->l = *l;
-	r->batch = batch;
 	r->flags |= ROW_RECORD;
 	bit_set(p->records, id, true);
 	bit_set(p->apart, id, true);
@@ -307,7 +306,7 @@ int pool_apply(struct pool *p, const struct lease *l, uint64_t batch)
 	if (l->state == LEASE_ACTIVE || l->state == LEASE_ABANDONED)
 		pool_offer_forget(p, id);
 	pool_free_update(p, range, id, false);
-	pool_dirty_update(p, id, was.flags);
+	pool_dirty_update(p, id, was.flags, batch);
 	arm(p, id, was.state != l->state);
 	return 0;
 }

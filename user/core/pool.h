@@ -118,8 +118,11 @@ bool pool_nak_take(struct pool *p, struct client_key key, mono_t now);
 /* Rows and runs with LEASE_DIRTY and not in flight, oldest change first, of one relationship, whose
  * commit number is <= durable. pool_in_flight takes a row out until it changes, or is put back. */
 const struct lease *pool_dirty_first(const struct pool *p, unsigned relation, uint64_t durable);
-/* The newest commit that changed a row which was waiting to be told: what was to be said of it up
- * to an older commit is said with this one. */
+/* What waits with a commit up to @batch has been asked for. */
+void pool_dirty_mark(struct pool *p, unsigned relation, uint64_t batch);
+/* The newest commit that changed a row which had been asked for and was still waiting: what was to
+ * be said of it is said with this one. What was changed since then without having been asked for
+ * does not move it, else it would have no end. */
 uint64_t pool_dirty_carried(const struct pool *p, unsigned relation);
 void pool_in_flight(struct pool *p, uint32_t addr, bool in_flight);
 bool pool_is_in_flight(const struct pool *p, uint32_t addr);

@@ -48,13 +48,14 @@ static void enqueue_behind(struct pool *p, struct pool_relation *rel, uint32_t i
 	r->flags |= ROW_QUEUED;
 }
 
-void pool_dirty_update(struct pool *p, uint32_t id, uint8_t was)
+void pool_dirty_update(struct pool *p, uint32_t id, uint8_t was, uint64_t batch)
 {
 	struct row *r = &p->rows[id];
 	struct pool_relation *rel = relation_of(p, r->l.addr);
-	bool waited = r->flags & ROW_QUEUED;
+	bool asked_for = rel && r->flags & ROW_QUEUED && r->batch <= rel->mark;
 	uint32_t before;
 
+	r->batch = batch;
 	if (!rel)
 		return;
 	dequeue(p, rel, id);
@@ -62,8 +63,8 @@ void pool_dirty_update(struct pool *p, uint32_t id, uint8_t was)
 	if (!(r->l.flags & LEASE_DIRTY))
 		return;
 	rel->dirty++;
-	if (waited && rel->carried < r->batch)
-		rel->carried = r->batch;
+	if (asked_for && rel->carried < batch)
+		rel->carried = batch;
 	/* commits are numbered upwards: this ends at once */
 	for (before = rel->queue.last; before && p->rows[before].batch > r->batch;)
 		before = p->rows[before].dirty_prev;
@@ -75,6 +76,12 @@ const struct lease *pool_dirty_first(const struct pool *p, unsigned relation, ui
 	uint32_t id = relation < p->n_relations ? p->relations[relation].queue.first : 0;
 
 	return id && p->rows[id].batch <= durable ? &p->rows[id].l : NULL;
+}
+
+void pool_dirty_mark(struct pool *p, unsigned relation, uint64_t batch)
+{
+	if (relation < p->n_relations)
+		p->relations[relation].mark = batch;
 }
 
 uint64_t pool_dirty_carried(const struct pool *p, unsigned relation)

@@ -61,7 +61,8 @@ struct pool_range {
 struct pool_relation {
 	struct list queue;
 	uint32_t dirty;
-	uint64_t carried; /* newest commit that changed what was still waiting in the queue */
+	uint64_t mark, carried; /* what waits since @mark at the latest: the newest commit that
+				   changed some of it */
 };
 
 struct timer {
@@ -151,8 +152,8 @@ void pool_free_update(struct pool *p, uint32_t range, uint32_t id, bool to_front
 void pool_client_link(struct pool *p, uint32_t id);
 void pool_client_unlink(struct pool *p, uint32_t id);
 
-/* The row as it was (@was: flags of its lease) has been replaced. */
-void pool_dirty_update(struct pool *p, uint32_t id, uint8_t was);
+/* The row as it was (@was: flags of its lease) has been replaced, in commit @batch. */
+void pool_dirty_update(struct pool *p, uint32_t id, uint8_t was, uint64_t batch);
 
 void pool_timer_set(struct pool *p, uint32_t id, uint32_t at);
 

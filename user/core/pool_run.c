@@ -323,8 +323,7 @@ static void insert(struct pool *p, uint32_t place, const struct row *as, uint64_
 	r->l = as->l;
 	r->first = as->first;
 	r->length = as->length;
-	r->batch = batch;
-	pool_dirty_update(p, id, 0);
+	pool_dirty_update(p, id, 0, batch);
 }
 
 static void drop(struct pool *p, uint32_t place)
@@ -333,7 +332,7 @@ static void drop(struct pool *p, uint32_t place)
 	uint8_t was = p->rows[id].l.flags;
 
 	p->rows[id].l.flags = 0;
-	pool_dirty_update(p, id, was);
+	pool_dirty_update(p, id, was, p->rows[id].batch);
 	p->rows[id].client_next = p->unused_run;
 	p->unused_run = id;
 	p->n_runs--;
@@ -345,8 +344,7 @@ static void drop(struct pool *p, uint32_t place)
 static void shrink(struct pool *p, uint32_t id, uint32_t length, uint64_t batch)
 {
 	p->rows[id].length = length;
-	p->rows[id].batch = batch;
-	pool_dirty_update(p, id, p->rows[id].l.flags);
+	pool_dirty_update(p, id, p->rows[id].l.flags, batch);
 }
 
 static void cut(struct pool *p, uint32_t range, uint32_t from, uint32_t end, uint64_t batch)
@@ -364,7 +362,8 @@ static void cut(struct pool *p, uint32_t range, uint32_t from, uint32_t end, uin
 			was.length = end_of(&was) - end;
 			was.first = end;
 			was.l.addr = pool_addr_of(p, range, end);
-			insert(p, i, &was, batch);
+			insert(p, i, &was, was.batch); /* it waits as the whole did, and is */
+			shrink(p, p->runs[i], was.length, batch); /* changed now */
 			break;
 		}
 	}

@@ -124,9 +124,41 @@ static void test_reclaim_when_in_force(void **state)
 	world_done(w);
 }
 
+/* In PARTNER-DOWN clients come and go all the time. What they change after the request does not
+ * keep the partner from hearing that it has been told everything (failover-behaviour §5.6). */
+static void test_dump_ends_under_load(void **state)
+{
+	struct world *w = pair_with_window(100);
+	struct node *p = &w->n[0], *s = &w->n[1];
+	struct now now;
+
+	(void)state;
+	lease_to(w, 12);
+	crash(s, true);
+	run(w, 2);
+	now = now_of(p);
+	fo_endpoint_turn(p->ep, p->open, &now);
+	assert_null(fo_endpoint_operate(p->ep, FO_EV_OP_PARTNER_DOWN, 0, &now));
+	turn_end(p);
+	run(w, 1);
+	boot(s);
+	for (unsigned i = 0, c = 0; i < 2000 && state_of(s) != FO_RECOVER_WAIT; i++, c++) {
+		c %= 12;
+		if (w->client_addr[c + 1])
+			release(p, c + 1);
+		else
+			(void)request(p, c + 1, true);
+		run(w, 0.005);
+	}
+	assert_int_equal(state_of(s), FO_RECOVER_WAIT);
+	assert_true(settle(w, FO_NORMAL, FO_NORMAL, 60));
+	world_done(w);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_dump_ends_under_load),
 		cmocka_unit_test(test_renewed_during_dump),
 		cmocka_unit_test(test_forgotten_promise),
 		cmocka_unit_test(test_reclaim_when_in_force),
