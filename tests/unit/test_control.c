@@ -361,6 +361,9 @@ static void relationship_has_every_key(void **state)
 		if (!json_object_get(o, keys[i]))
 			fail_msg("key %s is missing", keys[i]);
 	assert_int_equal(json_object_size(o), sizeof(keys) / sizeof(keys[0]));
+	/* everything that is counted, under a name of its own; there is no message of type 0 */
+	assert_int_equal(json_object_size(json_object_get(o, "counters")),
+			 sizeof(struct fo_counters) / sizeof(uint64_t) - 2);
 	assert_string_equal(text_at(o, "state"), "NORMAL");
 	assert_string_equal(text_at(o, "state-since"), "2023-11-14T22:13:20Z");
 	assert_int_equal(json_integer_value(json_object_get(o, "local-share")), 50);

@@ -149,16 +149,40 @@ const char *fo_endpoint_operate(struct fo_endpoint *e, enum fo_event ev, uint32_
 
 /* --- what it knows ---------------------------------------------------------------------------- */
 
+/* Every counter: member, public name (API, metrics), what it says. A counter that is not here does
+ * not exist, so that none is without a name. */
+/* clang-format off */
+#define FO_COUNTERS(X)                                                                             \
+	X(updates_sent, "updates-sent", "bindings sent")                                           \
+	X(updates_acked, "updates-acked", "bindings sent that the partner accepted")               \
+	X(updates_rejected_by_partner, "updates-rejected-by-partner", "bindings sent that it rejected") \
+	X(updates_dropped, "updates-dropped", "bindings sent whose answer was lost with the link; sent again") \
+	X(updates_received, "updates-received", "bindings received")                               \
+	X(updates_accepted, "updates-accepted", "bindings received and accepted")                  \
+	X(updates_rejected, "updates-rejected", "bindings rejected here")                          \
+	X(window_nearly_full, "window-nearly-full", "times that nine tenths of the messages that the partner takes at a time were unacknowledged; what waits behind them has no maximum") \
+	X(addresses_given, "addresses-given", "free addresses moved to the partner")               \
+	X(addresses_taken, "addresses-taken", "free addresses taken back")                         \
+	X(links, "links", "connections that were completed")                                       \
+	X(links_lost, "links-lost", "connections that ended")                                      \
+	X(state_changes, "state-changes", "changes of our state")                                  \
+	X(into_comm_int, "into-communications-interrupted", "entries into COMMUNICATIONS-INTERRUPTED") \
+	X(into_partner_down, "into-partner-down", "entries into PARTNER-DOWN")                     \
+	X(into_recover, "into-recover", "entries into RECOVER")                                    \
+	/* connections that the driver refused before we heard of them */                          \
+	X(digest_missing, "digest-missing", "connections refused: a message without a digest")     \
+	X(digest_wrong, "digest-wrong", "connections refused: a digest of another secret")         \
+	X(digest_replayed, "digest-replayed", "connections refused: a message of former times")    \
+	X(digest_unexpected, "digest-unexpected", "connections refused: a digest, and no secret here") \
+	X(tls_failed, "tls-failed", "connections refused: no TLS, or not with this partner")       \
+	X(garbage, "malformed-messages", "messages of the partner that do not decode")
+/* clang-format on */
+
 struct fo_counters {
-	uint64_t sent[13], received[13]; /* by message type */
-	uint64_t updates_sent, updates_acked, updates_rejected_by_partner;
-	uint64_t updates_received, updates_accepted, updates_rejected;
-	uint64_t addresses_given, addresses_taken;
-	uint64_t updates_dropped; /* unanswered when the link was lost; they are sent again */
-	uint64_t links, links_lost, state_changes, garbage;
-	uint64_t into_comm_int, into_partner_down, into_recover;
-	/* connections that the driver refused before we heard of them */
-	uint64_t digest_missing, digest_wrong, digest_replayed, digest_unexpected, tls_failed;
+	uint64_t sent[FO_MESSAGE_TYPES], received[FO_MESSAGE_TYPES];
+#define X(member, name, help) uint64_t member;
+	FO_COUNTERS(X)
+#undef X
 };
 
 struct fo_status {

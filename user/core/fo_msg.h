@@ -25,6 +25,7 @@ enum fo_msg_type {
 	FO_STATE = 10,
 	FO_CONTACT = 11,
 	FO_DISCONNECT = 12,
+	FO_MESSAGE_TYPES /* one above the last */
 };
 
 enum fo_opt_code {

@@ -316,6 +316,12 @@ static void fill(struct fo_endpoint *e, struct fo_flight *f, struct fo_writer *w
 	}
 }
 
+/* Counted once on the way up: messages leave one by one. */
+static bool nearly_full(const struct fo_endpoint *e)
+{
+	return e->n_flights == (e->peer_window * 9 + 9) / 10;
+}
+
 static bool send_one(struct fo_endpoint *e)
 {
 	struct fo_flight *f = e->n_flights < e->peer_window ? free_flight(e) : NULL;
@@ -334,6 +340,7 @@ static bool send_one(struct fo_endpoint *e)
 	f->xid = fo_next_xid(e);
 	if (!e->n_flights++)
 		e->acked = e->now.mono;
+	e->count.window_nearly_full += nearly_full(e);
 	e->unacked += f->n;
 	e->dump.flights += f->dump;
 	e->count.updates_sent += f->n;

@@ -16,7 +16,7 @@ struct ctl_metric {
 	bool gauge;
 	double value;
 };
-#define CTL_METRICS_MAX 40960 /* 1,024 relationships */
+#define CTL_METRICS_MAX 65536 /* 1,024 relationships */
 
 struct ctl_status {
 	const char *version, *server_name;

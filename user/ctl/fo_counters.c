@@ -3,6 +3,7 @@
  * object), node_api (metrics).
  */
 #include "ctl/fo_counters.h"
+#include "ctl/control.h"
 
 #include <stdio.h>
 
@@ -40,12 +41,24 @@ static double skew(const struct fo_status *s)
 	{                                                                                          \
 		name, help, true, function, 0                                                      \
 	}
-#define COUNT(name, member, help)                                                                  \
-	{                                                                                          \
-		name, help, false, NULL, offsetof(struct fo_counters, member)                      \
-	}
+#define COUNT(member, name, help) { name, help, false, NULL, offsetof(struct fo_counters, member) },
+#define BOTH_WAYS(type, name)                                                                      \
+	COUNT(sent[type], name "-sent", "messages of this type sent")                              \
+	COUNT(received[type], name "-received", "messages of this type received")
+#define MESSAGES(X)                                                                                \
+	X(FO_POOLREQ, "poolreq")                                                                   \
+	X(FO_POOLRESP, "poolresp")                                                                 \
+	X(FO_BNDUPD, "bndupd")                                                                     \
+	X(FO_BNDACK, "bndack")                                                                     \
+	X(FO_CONNECT, "connect")                                                                   \
+	X(FO_CONNECTACK, "connectack")                                                             \
+	X(FO_UPDREQALL, "updreqall")                                                               \
+	X(FO_UPDDONE, "upddone")                                                                   \
+	X(FO_UPDREQ, "updreq")                                                                     \
+	X(FO_STATE, "state")                                                                       \
+	X(FO_CONTACT, "contact")                                                                   \
+	X(FO_DISCONNECT, "disconnect")
 
-/* clang-format off */
 const struct ctl_fo_counter ctl_fo_counters[] = {
 	GAUGE("state", state, "state number of the draft"),
 	GAUGE("partner-state", partner_state, "the partner's, as it said last; 0 never heard"),
@@ -53,37 +66,19 @@ const struct ctl_fo_counter ctl_fo_counters[] = {
 	GAUGE("clock-skew-seconds", skew, "partner's clock minus ours"),
 	GAUGE("pending-updates", pending, "bindings that the partner has yet to acknowledge"),
 	GAUGE("unacked-updates", unacked, "of these: sent"),
-	COUNT("updates-sent", updates_sent, "bindings sent"),
-	COUNT("updates-acked", updates_acked, "bindings sent that the partner accepted"),
-	COUNT("updates-rejected-by-partner", updates_rejected_by_partner, "bindings sent that it rejected"),
-	COUNT("updates-dropped", updates_dropped, "bindings sent whose answer was lost with the link; sent again"),
-	COUNT("updates-received", updates_received, "bindings received"),
-	COUNT("updates-accepted", updates_accepted, "bindings received and accepted"),
-	COUNT("updates-rejected", updates_rejected, "bindings rejected here"),
-	COUNT("bndupd-sent", sent[FO_BNDUPD], "messages with binding updates sent"),
-	COUNT("bndupd-received", received[FO_BNDUPD], "messages with binding updates received"),
-	COUNT("bndack-sent", sent[FO_BNDACK], "messages with acknowledgements sent"),
-	COUNT("bndack-received", received[FO_BNDACK], "messages with acknowledgements received"),
-	COUNT("contact-sent", sent[FO_CONTACT], "CONTACT messages sent"),
-	COUNT("contact-received", received[FO_CONTACT], "CONTACT messages received"),
-	COUNT("poolreq-sent", sent[FO_POOLREQ], "requests for addresses sent"),
-	COUNT("poolreq-received", received[FO_POOLREQ], "requests for addresses received"),
-	COUNT("addresses-given", addresses_given, "free addresses moved to the partner"),
-	COUNT("addresses-taken", addresses_taken, "free addresses taken back"),
-	COUNT("links", links, "connections that were completed"),
-	COUNT("links-lost", links_lost, "connections that ended"),
-	COUNT("state-changes", state_changes, "changes of our state"),
-	COUNT("into-communications-interrupted", into_comm_int, "entries into COMMUNICATIONS-INTERRUPTED"),
-	COUNT("into-partner-down", into_partner_down, "entries into PARTNER-DOWN"),
-	COUNT("into-recover", into_recover, "entries into RECOVER"),
-	COUNT("digest-missing", digest_missing, "connections refused: a message without a digest"),
-	COUNT("digest-wrong", digest_wrong, "connections refused: a digest of another secret"),
-	COUNT("digest-replayed", digest_replayed, "connections refused: a message of former times"),
-	COUNT("digest-unexpected", digest_unexpected, "connections refused: a digest, and no secret here"),
-	COUNT("tls-failed", tls_failed, "connections refused: no TLS, or not with this partner"),
-	COUNT("malformed-messages", garbage, "messages of the partner that do not decode"),
+	/* clang-format off */
+	FO_COUNTERS(COUNT)
+	MESSAGES(BOTH_WAYS)
+	/* clang-format on */
 };
-/* clang-format on */
+
+/* Every message type is there, and as many relationships as the maps of the filter take fit into an
+ * answer, with room for what is counted of the server. */
+#define ONE(type, name) +1
+_Static_assert(MESSAGES(ONE) == FO_MESSAGE_TYPES - 1, "a message type is not counted");
+_Static_assert(sizeof(ctl_fo_counters) / sizeof(ctl_fo_counters[0]) * TL_MAX_RELATIONS + 1024 <=
+		       CTL_METRICS_MAX,
+	       "metrics of all relationships fit");
 
 const unsigned ctl_n_fo_counters = sizeof(ctl_fo_counters) / sizeof(ctl_fo_counters[0]);
 

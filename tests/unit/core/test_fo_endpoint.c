@@ -277,6 +277,8 @@ static void test_smaller_window(void **state)
 	start_both(w);
 	assert_true(settle(w, FO_NORMAL, FO_NORMAL, 10));
 	assert_int_equal(P->max_in_flight, 2); /* the partner's, not ours */
+	assert_true(P->ep->count.window_nearly_full > 0);
+	assert_int_equal(S->ep->count.window_nearly_full, 0); /* it had nothing to tell */
 	assert_same(w, 0);
 	world_done(w);
 }
