@@ -39,6 +39,13 @@ static void pending(const struct node_relation *r, char *buf, size_t size, uint3
 	snprintf(buf, size, " pending-updates=%u", a);
 }
 
+static void addresses(const struct node_relation *r, char *buf, size_t size, uint32_t a, uint32_t b)
+{
+	(void)r;
+	(void)b;
+	snprintf(buf, size, " addresses=%u", a);
+}
+
 static void link_terms(const struct node_relation *r, char *buf, size_t size, uint32_t a,
 		       uint32_t b)
 {
@@ -107,6 +114,7 @@ static const struct kind {
 	{ "link-up", LOG_L_INFO, link_terms, false },
 	{ "link-lost", LOG_L_ERROR, close_reason, false },
 	{ "update-unsendable", LOG_L_ERROR, binding, true },
+	{ "left-out", LOG_L_WARNING, addresses, false },
 	{ "shutdown", LOG_L_WARNING, pending, false },
 	{ "shutdown-given-up", LOG_L_ERROR, pending, false },
 	{ "config-differs", LOG_L_WARNING, lead_time, false },

@@ -350,7 +350,7 @@ struct fo_endpoint *fo_endpoint_init(void *mem, size_t size, const struct fo_con
 	e->isc = c->dialect == FO_DIALECT_ISC;
 	e->handshake_at = e->contact_at = e->tell_at = e->settle_at = e->startup_at = e->safe_at =
 		e->ack_at = e->retry_at = MONO_NEVER;
-	e->lazy.at = MONO_NEVER;
+	e->lazy.at = e->told.at = MONO_NEVER;
 	e->balance_at = mono_add_us(now->mono, FO_BALANCE_US);
 	e->operational_at = mono_add_us(now->mono, FO_OPERATIONAL_SEC * FO_SEC_US);
 	load(e, rec);
@@ -405,6 +405,7 @@ static void pump(struct fo_endpoint *e)
 	if (!fo_closing(e)) /* no new business */
 		fo_balance_pump(e);
 	fo_updates_pump(e);
+	fo_isc_told_pump(e);
 	fo_closing_pump(e);
 }
 
@@ -446,7 +447,7 @@ static mono_t next_of_link(const struct fo_endpoint *e)
 		t = mono_min(t, e->dump_at);
 	if (fo_awaits_partner(e))
 		t = mono_min(t, mono_add_us(e->progress, FO_STUCK_US));
-	return mono_min(t, e->ack_at);
+	return mono_min(mono_min(t, e->ack_at), e->told.at);
 }
 
 mono_t fo_endpoint_next(const struct fo_endpoint *e)

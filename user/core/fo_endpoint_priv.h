@@ -8,6 +8,7 @@
  *   fo_update.c    sending BNDUPD: window, queue, dumps
  *   fo_closing.c   the way into SHUTDOWN
  *   fo_isc.c       which updates an ISC dhcpd may see, and when
+ *   fo_isc_told.c  which of its own it leaves out
  *   fo_acked.c     what their acknowledgements mean
  *   fo_receive.c   the partner's BNDUPD, and acknowledging them
  *   fo_balance.c   shares of free addresses, POOLREQ
@@ -36,10 +37,10 @@
 #define FO_POOLREQ_US (60 * FO_SEC_US)	   /* failover-behaviour §6.3 */
 #define FO_POOLREQ_SOON_US (5 * FO_SEC_US) /* own kind, and nothing left or more to come */
 #define FO_WALK_CHUNK 4096		   /* rows looked at for a dump in one turn */
-#define FO_DUMP_MIN_US (1 * FO_SEC_US) /* from one start of a dump to the next */
+#define FO_DUMP_MIN_US (1 * FO_SEC_US)	   /* from one start of a dump to the next */
 #define FO_SKEW_WINDOW_US (2 * FO_SEC_US)
 #define FO_SKEW_TELL_US (60 * FO_SEC_US) /* one event a minute while updates are refused */
-#define FO_FUTURE_SEC 60     /* that a time of the past may lie ahead */
+#define FO_FUTURE_SEC 60		 /* that a time of the past may lie ahead */
 #define FO_TRANSLATE_MS 2000		 /* smaller differences are the jitter of whole seconds */
 
 #define FO_SHARE_PET_SEC 5 /* potential expiry of an address given to an ISC, see fo_isc.c */
@@ -95,6 +96,15 @@ struct fo_dump {
 	uint32_t flights; /* messages not acknowledged */
 };
 
+/* What an ISC has told of since it was asked, see fo_isc_told.c; the marks are the pool's. */
+struct fo_told {
+	mono_t at;	 /* nothing new came until then: refuse; MONO_NEVER: nobody waits for it */
+	uint64_t first;	 /* of all before it was told */
+	uint64_t cursor; /* the next address to refuse; above 32 bits: all have been */
+	bool all, done;	 /* it was asked for all; it says that it told */
+	uint8_t rounds;	 /* that all was asked for once more */
+};
+
 struct fo_endpoint {
 	const struct fo_conf *conf;
 	struct fo_sink sink;
@@ -106,8 +116,9 @@ struct fo_endpoint {
 	struct fo_counters count;
 	struct now now;
 	uint64_t batch, durable, start_count;
-	uint64_t reclaim_batch; /* PARTNER-DOWN is on disk with it: then look at what ended; 0 none */
-	uint32_t boot; /* UTC sec of our start */
+	uint64_t reclaim_batch; /* PARTNER-DOWN is on disk with it: then look at what ended; 0 none
+				 */
+	uint32_t boot;		/* UTC sec of our start */
 
 	/* link */
 	enum fo_link link;
@@ -139,6 +150,7 @@ struct fo_endpoint {
 	bool starved;	   /* the partner has all free ones of a range; told */
 	mono_t take_at;	   /* no runs are wanted back before */
 	struct fo_dump dump;
+	struct fo_told told;
 	bool asked_of_us; /* for a dump that is to begin at dump_at */
 	mono_t dump_at;	  /* earliest, whatever link it is asked on */
 	uint32_t n_flights, unacked, rejected, retry_sec;
@@ -221,6 +233,7 @@ void fo_updates_ask(struct fo_endpoint *e, bool all);
 void fo_updates_asked(struct fo_endpoint *e, bool all, uint32_t xid);
 void fo_updates_begin(struct fo_endpoint *e); /* what was asked of us, when its time has come */
 void fo_updates_done(struct fo_endpoint *e, uint32_t xid);
+void fo_updates_told(struct fo_endpoint *e); /* the partner has told all that we asked for */
 uint8_t fo_state_to_send(const struct fo_endpoint *e, const struct lease *l);
 /* The partner holds something else, or may: tell it (again). */
 struct lease fo_mark_dirty(const struct lease *l);
@@ -232,6 +245,13 @@ enum fo_isc_may { ISC_SEND, ISC_WAIT, ISC_SKIP }; /* skip: it has been taken out
 enum fo_isc_may fo_isc_may_send(struct fo_endpoint *e, const struct lease *l);
 bool fo_isc_never(const struct fo_endpoint *e, const struct lease *l);
 uint32_t fo_isc_share_pet(const struct fo_endpoint *e); /* with FREE and BACKUP */
+
+/* --- fo_isc_told.c --- */
+void fo_isc_asked(struct fo_endpoint *e, bool all);
+void fo_isc_told(struct fo_endpoint *e, uint32_t addr);
+bool fo_isc_told_all(struct fo_endpoint *e, uint32_t xid); /* with UPDDONE: is it the end? */
+void fo_isc_told_pump(struct fo_endpoint *e);
+void fo_isc_told_reset(struct fo_endpoint *e); /* the link is gone */
 
 /* --- fo_acked.c --- */
 void fo_updates_acked(struct fo_endpoint *e, const struct fo_msg *m);

@@ -206,6 +206,8 @@ static enum fo_reject receive_counted(struct fo_endpoint *e, const struct fo_bin
 	*t = (struct told){ .u.lease.addr = b->addr };
 	r = receive_one(e, b, t);
 	e->count.updates_received++;
+	if (e->isc)
+		fo_isc_told(e, b->addr);
 	if (!r) {
 		e->count.updates_accepted++;
 		return r;

@@ -383,6 +383,8 @@ void fo_updates_ask(struct fo_endpoint *e, bool all)
 {
 	if (e->link != LINK_UP)
 		return;
+	if (e->isc)
+		fo_isc_asked(e, all);
 	e->asked_xid = fo_next_xid(e);
 	e->progress = e->now.mono;
 	fo_send_plain(e, all ? FO_UPDREQALL : FO_UPDREQ, e->asked_xid);
@@ -436,11 +438,18 @@ void fo_updates_begin(struct fo_endpoint *e)
 
 void fo_updates_done(struct fo_endpoint *e, uint32_t xid)
 {
-	struct fo_in in = fo_input(e, FO_EV_UPDDONE);
-
 	if (!e->asked_xid || (e->own_kind && xid != e->asked_xid))
 		return;
+	if (!e->isc || fo_isc_told_all(e, xid))
+		fo_updates_told(e);
+}
+
+void fo_updates_told(struct fo_endpoint *e)
+{
+	struct fo_in in = fo_input(e, FO_EV_UPDDONE);
+
 	e->asked_xid = 0;
+	fo_isc_told_reset(e);
 	e->progress = e->now.mono;
 	(void)fo_step(e, &in);
 }

@@ -131,6 +131,15 @@ void pool_run_in_flight(struct pool *p, uint32_t addr, bool in_flight);
 bool pool_run_is_in_flight(const struct pool *p, uint32_t addr);
 uint32_t pool_dirty_count(const struct pool *p, unsigned relation); /* queued + in flight */
 
+/* --- what the partner has yet to tell: a mark per address, in memory only ----------------------
+ */
+
+void pool_told_none(struct pool *p, unsigned relation); /* take all marks away */
+bool pool_told(struct pool *p, uint32_t addr); /* mark it; false: it is marked, or in no range */
+/* The next address at or after @addr of the relationship's ranges that has no mark and is not
+ * reserved; above 32 bits: none. */
+uint64_t pool_untold(const struct pool *p, unsigned relation, uint64_t addr);
+
 /* --- walking and counting ------------------------------------------------------------------- */
 
 /* The last address of the range that @addr lies in; @addr where it lies in none. */

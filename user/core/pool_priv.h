@@ -8,6 +8,7 @@
  *   pool_free.c   free addresses per range
  *   pool_client.c bindings by client
  *   pool_dirty.c  what the partner has yet to hear
+ *   pool_told.c   what the partner has yet to tell
  *   pool_timer.c  heap of points in time
  *   pool_offer.c  offers held, NAKs lately sent
  */
@@ -21,6 +22,7 @@ enum row_flag {
 	ROW_BY_CLIENT = 16, /* linked under its client */
 	ROW_QUEUED = 32,    /* linked in the queue of its relationship */
 	ROW_IN_FLIGHT = 64, /* taken out of that queue */
+	ROW_TOLD = 128,	    /* the partner has told of it since it was asked for all */
 };
 
 struct row {

@@ -226,6 +226,35 @@ static void isc_link(struct node *n)
 	assert_true(n->ep->link == LINK_UP);
 }
 
+static void isc_tells(struct node *n, unsigned from, unsigned to)
+{
+	for (unsigned i = from; i < to; i++) {
+		struct fo_binding b = { .addr = FIRST + 10 + i, .status = LEASE_FREE };
+		struct fo_writer wr;
+
+		begin(n, &wr, FO_BNDUPD, 0, 500 + i);
+		assert_true(fo_write_binding(&wr, &b, false));
+		say(n, &wr);
+	}
+}
+
+static void isc_done(struct node *n, uint32_t xid)
+{
+	struct fo_writer wr;
+
+	begin(n, &wr, FO_UPDDONE, 0, xid);
+	say(n, &wr);
+}
+
+/* The answer to UPDREQALL: every address of every pool. */
+static void isc_tells_all(struct node *n)
+{
+	isc_tells(n, 0, 64);
+	isc_done(n, n->ep->asked_xid);
+	run(n->w, 0.2);
+	clear_queues(&n->w->n[!n->i]);
+}
+
 static void test_another_make(void **state)
 {
 	(void)state;
@@ -244,8 +273,7 @@ static void test_another_make(void **state)
 
 		isc_link(n);
 		assert_false(n->ep->own_kind);
-		begin(n, &wr, FO_UPDDONE, 0, n->ep->asked_xid);
-		say(n, &wr);
+		isc_tells_all(n);
 		assert_int_equal(state_of(n), FO_RECOVER_DONE); /* it shows RECOVER: new pair */
 		begin(n, &wr, FO_STATE, 0, 4);
 		fo_write_state(&wr, &s);
@@ -298,8 +326,7 @@ static struct world *isc_normal(void)
 	struct fo_writer wr;
 
 	isc_link(P);
-	begin(P, &wr, FO_UPDDONE, 0, P->ep->asked_xid);
-	say(P, &wr);
+	isc_tells_all(P);
 	begin(P, &wr, FO_STATE, 0, 4);
 	fo_write_state(&wr, &s);
 	say(P, &wr);
@@ -671,6 +698,155 @@ static void test_asks_for_all(void **state)
 	world_done(w);
 }
 
+/* Refusals sent within @sec: each address, from FIRST + 10 on, at most once. Return: which. */
+static uint64_t refused_within(struct node *n, double sec)
+{
+	static struct fo_msg m;
+	struct fo_binding b;
+	uint64_t which = 0;
+
+	run(n->w, sec);
+	for (struct in_air *a = n->w->n[!n->i].wire; a; a = a->next) {
+		unsigned cursor = 0;
+
+		assert_int_equal(fo_msg_decode(a->msg, a->len, &m), FO_OK);
+		if (m.type != FO_BNDACK)
+			continue;
+		assert_true(fo_msg_next_binding(&m, &cursor, &b));
+		if (!b.reject)
+			continue;
+		assert_int_not_equal(m.xid, 0); /* an ISC takes that for none */
+		assert_in_range(b.addr, FIRST + 10, FIRST + 73);
+		assert_false(which >> (b.addr - FIRST - 10) & 1);
+		which |= 1ULL << (b.addr - FIRST - 10);
+	}
+	clear_queues(&n->w->n[!n->i]);
+	return which;
+}
+
+/* What waits for its acknowledgement is left out of the answer. Return: xid of UPDREQALL. */
+static uint32_t asked_behind_acks(struct node *n)
+{
+	static struct fo_msg m;
+	struct in_air *a;
+	uint8_t before = 0;
+
+	assert_null(n->w->n[!n->i].wire);
+	run(n->w, 0.08);
+	for (a = n->w->n[!n->i].wire; a && a->msg[2] != FO_UPDREQALL; a = a->next)
+		before = a->msg[2];
+	assert_non_null(a);
+	assert_int_equal(before, FO_BNDACK);
+	assert_int_equal(fo_msg_decode(a->msg, a->len, &m), FO_OK);
+	clear_queues(&n->w->n[!n->i]);
+	return m.xid;
+}
+
+#define LAST_TEN 0xffc0000000000000ULL
+
+/* UPDDONE before all is told: what an ISC kept to itself is refused, all is asked for again, and
+ * only then relied on. What was on its way behind UPDDONE is waited for. */
+static void test_left_out_is_refused(void **state)
+{
+	(void)state;
+	for (unsigned primary = 0; primary < 2; primary++) {
+		struct world *w = meets(primary, FO_RECOVER, FO_PARTNER_DOWN, false);
+		struct node *n = primary ? P : S;
+		uint32_t first, second;
+
+		first = heard(n, FO_UPDREQALL)->xid;
+		isc_tells(n, 0, 54);
+		isc_done(n, first);
+		assert_int_equal(state_of(n), FO_RECOVER);
+		assert_int_equal(refused_within(n, 0.9), 0);
+		assert_int_equal(refused_within(n, 0.2), LAST_TEN);
+		run(w, 0.86);
+		isc_tells(n, 3, 4);
+		second = asked_behind_acks(n);
+		assert_int_not_equal(second, first);
+		isc_tells(n, 54, 64); /* told now, but of the others it may have news */
+		isc_done(n, first);
+		assert_int_equal(refused_within(n, 1.5), 0); /* that was said of the first time */
+		assert_int_equal(state_of(n), FO_RECOVER);
+		isc_tells(n, 0, 53);
+		isc_done(n, second);
+		assert_int_equal(state_of(n), FO_RECOVER);
+		run(w, 0.5);
+		isc_tells(n, 53, 54);
+		assert_int_equal(state_of(n), FO_RECOVER_WAIT);
+		clear_queues(&w->n[!n->i]);
+		assert_int_equal(refused_within(n, 8), 0);
+		world_done(w);
+	}
+}
+
+/* Its window is full of what it will never hear of again: it says nothing at all. */
+static void test_silent_is_unstuck(void **state)
+{
+	static const uint8_t in[] = { FO_RECOVER, FO_POTENTIAL_CONFLICT };
+
+	(void)state;
+	for (unsigned i = 0; i < sizeof(in); i++) { /* UPDREQALL, UPDREQ */
+		struct world *w =
+			meets(true, in[i], i ? FO_POTENTIAL_CONFLICT : FO_PARTNER_DOWN, false);
+
+		run(w, 0.1);
+		isc_tells(P, 0, 10);
+		assert_int_equal(refused_within(P, 4.5), 0);
+		isc_tells(P, 0, 10); /* once more the same is no progress */
+		assert_int_equal(refused_within(P, 0.6), ~0x3ffULL);
+		isc_tells(P, 10, 54); /* that helped */
+		assert_int_equal(refused_within(P, 4.5), 0);
+		assert_null(heard(P, FO_UPDREQALL));
+		isc_done(P, P->ep->asked_xid);
+		if (i) { /* of UPDREQ nobody knows what belongs to it */
+			assert_int_equal(state_of(P), FO_CONFLICT_DONE);
+			world_done(w);
+			continue;
+		}
+		assert_non_null(heard_within(P, FO_UPDREQALL, 1.1));
+		isc_tells(P, 0, 64);
+		isc_done(P, P->ep->asked_xid);
+		assert_int_equal(state_of(P), FO_RECOVER_WAIT);
+		world_done(w);
+	}
+}
+
+/* Addresses that the ISC does not have: asked three times, told to the operator, and done. */
+static void test_left_out_for_good(void **state)
+{
+	struct world *w = meets(false, FO_RECOVER, FO_PARTNER_DOWN, false);
+	unsigned asked = 0;
+
+	(void)state;
+	for (double t = 0; t < 12 && state_of(S) == FO_RECOVER; t += 0.5) {
+		if (heard_within(S, FO_UPDREQALL, 0.5)) {
+			asked++;
+			isc_tells(S, 0, 60);
+			isc_done(S, S->ep->asked_xid);
+		}
+	}
+	assert_int_equal(asked, 3);
+	assert_int_equal(state_of(S), FO_RECOVER_WAIT);
+	world_done(w);
+}
+
+/* Reserved addresses are not awaited (decision A22). */
+static void test_reserved_is_not_awaited(void **state)
+{
+	struct world *w = meets(true, FO_RECOVER, FO_PARTNER_DOWN, false);
+	struct lease l = *pool_get(P->pool, FIRST + 10 + 20);
+
+	(void)state;
+	l.flags |= LEASE_RESERVED;
+	(void)pool_apply(P->pool, &l, P->open);
+	isc_tells(P, 0, 20);
+	isc_tells(P, 21, 64);
+	isc_done(P, P->ep->asked_xid);
+	assert_int_equal(state_of(P), FO_RECOVER_WAIT);
+	world_done(w);
+}
+
 /* The receive timer that is announced: 20 s, and a primary that was mistaken connects once more. */
 static void test_receive_timer(void **state)
 {
@@ -810,11 +986,9 @@ static struct world *beside_isc(bool primary)
 {
 	struct world *w = alone(primary);
 	struct node *n = primary ? P : S;
-	struct fo_writer wr;
 
 	isc_link(n);
-	begin(n, &wr, FO_UPDDONE, 0, n->ep->asked_xid);
-	say(n, &wr);
+	isc_tells_all(n);
 	state_from(n, FO_RECOVER_DONE);
 	state_from(n, FO_NORMAL);
 	assert_int_equal(state_of(n), FO_NORMAL);
@@ -978,12 +1152,10 @@ static void test_reservations_stay_here(void **state) /* decision A22 */
 static void test_asks_an_isc_primary(void **state)
 {
 	struct world *w = alone(false);
-	struct fo_writer wr;
 
 	(void)state;
 	isc_link(S);
-	begin(S, &wr, FO_UPDDONE, 0, S->ep->asked_xid);
-	say(S, &wr);
+	isc_tells_all(S);
 	state_from(S, FO_RECOVER_DONE);
 	assert_non_null(heard_within(S, FO_POOLREQ, 1)); /* on entry to NORMAL */
 	for (unsigned i = 0; i < 5; i++) {
@@ -1112,6 +1284,10 @@ int main(void)
 		cmocka_unit_test(test_first_words),
 		cmocka_unit_test(test_speaks_after_all),
 		cmocka_unit_test(test_asks_for_all),
+		cmocka_unit_test(test_left_out_is_refused),
+		cmocka_unit_test(test_silent_is_unstuck),
+		cmocka_unit_test(test_left_out_for_good),
+		cmocka_unit_test(test_reserved_is_not_awaited),
 		cmocka_unit_test(test_receive_timer),
 		cmocka_unit_test(test_dialect_refused),
 		cmocka_unit_test(test_who_expires),
