@@ -260,7 +260,8 @@ static void test_recorded(void **state)
 
 	s = fo_digest_new(s1, none, false);
 	assert_int_equal(fo_digest_open(s, first, n), FO_DIGEST_OK);
-	(void)fo_digest_seal(s, msg, connect_msg(msg, FO_CONNECTACK, NOW, 10, 0), msg);
+	n = connect_msg(msg, FO_CONNECTACK, NOW, 10, 0);
+	assert_int_not_equal(fo_digest_seal(s, msg, n, first), 0);
 	assert_int_equal(fo_digest_open(s, then, n_then), FO_DIGEST_WRONG);
 	fo_digest_free(s);
 
