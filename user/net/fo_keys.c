@@ -10,6 +10,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <malloc.h>
 #include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -228,6 +229,36 @@ static bool wants_keys(const struct conf *c)
 	return false;
 }
 
+/* Reading a private key OpenSSL copies it through the ordinary heap, and frees the copy as it is.
+ * So what it frees is wiped. */
+static void *take(size_t size, const char *file, int line)
+{
+	(void)file;
+	(void)line;
+	return malloc(size);
+}
+
+static void wipe(void *p, const char *file, int line)
+{
+	(void)file;
+	(void)line;
+	if (p)
+		explicit_bzero(p, malloc_usable_size(p));
+	free(p);
+}
+
+static void *take_anew(void *p, size_t size, const char *file, int line)
+{
+	size_t had = p ? malloc_usable_size(p) : 0;
+	void *to = malloc(size);
+
+	if (!to || !p)
+		return to;
+	memcpy(to, p, had < size ? had : size);
+	wipe(p, file, line);
+	return to;
+}
+
 /* For the life of the process. Where memory cannot be locked it is still left out of dumps. */
 static void open_secure_heap(unsigned n)
 {
@@ -235,6 +266,7 @@ static void open_secure_heap(unsigned n)
 
 	while (size < SECURE_BASE + (size_t)n * SECURE_EACH)
 		size *= 2;
+	(void)CRYPTO_set_mem_functions(take, take_anew, wipe); /* not after the first use */
 	if (!CRYPTO_secure_malloc_initialized())
 		(void)CRYPTO_secure_malloc_init(size, SECURE_LEAST);
 }
