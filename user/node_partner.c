@@ -222,7 +222,7 @@ static void net_message(void *ctx, unsigned i, const struct fo_msg *m)
 }
 
 /* Clients have their part of a batch, and other relationships theirs of the outbox, whatever the
- * partner says. Who waits for our disk is not silent. */
+ * partner says. */
 static bool net_room(void *ctx, unsigned i)
 {
 	struct node *n = ctx;
@@ -232,12 +232,17 @@ static bool net_room(void *ctx, unsigned i)
 		return true;
 	if (r->persisted) /* a change of state looks at every binding: one in a turn */
 		return false;
-	if (lease_store_room(n->store, NODE_LINK_LEAVES) &&
-	    r->waiting < NODE_OUTBOX_RELATION / 2 && n->waiting < NODE_OUTBOX / 2)
-		return true;
-	if (r->ep)
-		fo_endpoint_alive(r->ep, &n->now);
-	return false;
+	return lease_store_room(n->store, NODE_LINK_LEAVES) &&
+	       r->waiting < NODE_OUTBOX_RELATION / 2 && n->waiting < NODE_OUTBOX / 2;
+}
+
+/* Who waits for our disk, or behind others, is not silent. */
+static void net_waits(void *ctx, unsigned i)
+{
+	struct node *n = ctx;
+
+	if (n->relations[i].ep)
+		fo_endpoint_alive(n->relations[i].ep, &n->now);
 }
 
 static void net_garbage(void *ctx, unsigned i, enum fo_verdict v)
@@ -415,8 +420,8 @@ int node_partner_load(struct node *n)
 
 int node_partner_start(struct node *n, char err[256])
 {
-	struct fo_net_ops ops = { n, net_up, net_down, net_message,
-				   net_garbage, net_refused, net_room };
+	struct fo_net_ops ops = { n,	       net_up,	    net_down, net_message,
+				  net_garbage, net_refused, net_room, net_waits };
 
 	if (!n->conf->n_relations)
 		return 0;

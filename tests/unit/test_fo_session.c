@@ -30,6 +30,7 @@
 #include "sys/log.h"
 
 #define LIMIT_MS 10000
+#define LINKS 12 /* at the most */
 
 /* --- a network of our own ----------------------------------------------------------------------
  */
@@ -70,6 +71,8 @@ static struct conf *conf;
 static struct fo_keys *keys;
 static struct fo_net *net;
 static unsigned ups, downs, heard, heard_in_turn, most_in_turn;
+static unsigned heard_of[LINKS], waits_of[LINKS];
+static const char *name_of_theirs;
 static bool full;
 
 static void on_up(void *ctx, unsigned i, bool ours)
@@ -86,8 +89,9 @@ static void on_down(void *ctx, unsigned i, enum fo_close_reason why)
 
 static void on_message(void *ctx, unsigned i, const struct fo_msg *m)
 {
-	(void)ctx, (void)i, (void)m;
+	(void)ctx, (void)m;
 	heard++;
+	heard_of[i]++;
 	if (++heard_in_turn > most_in_turn)
 		most_in_turn = heard_in_turn;
 }
@@ -108,6 +112,12 @@ static bool has_room(void *ctx, unsigned i)
 {
 	(void)ctx, (void)i;
 	return !full;
+}
+
+static void on_waits(void *ctx, unsigned i)
+{
+	(void)ctx;
+	waits_of[i]++;
 }
 
 static void turn(void)
@@ -137,7 +147,7 @@ static struct conf *configuration(const char *terms)
 				   "  - {subnet: 10.9.0.0/16, relationship: campus}\n";
 	struct conf_problems problems;
 	struct conf *c = NULL;
-	char text[1024];
+	char text[2048];
 
 	snprintf(text, sizeof(text), head, terms);
 	if (conf_parse("test.yaml", text, strlen(text), &c, &problems) < 0)
@@ -149,9 +159,8 @@ static struct conf *configuration(const char *terms)
 
 static void start(const char *terms)
 {
-	struct fo_net_ops ops = {
-		NULL, on_up, on_down, on_message, on_garbage, on_refused, has_room
-	};
+	struct fo_net_ops ops = { NULL,	      on_up,	  on_down,  on_message,
+				  on_garbage, on_refused, has_room, on_waits };
 	char err[256];
 
 	conf = configuration(terms);
@@ -164,6 +173,9 @@ static int setup(void **state)
 	(void)state;
 	ups = downs = heard = most_in_turn = 0;
 	full = false;
+	memset(heard_of, 0, sizeof(heard_of));
+	memset(waits_of, 0, sizeof(waits_of));
+	name_of_theirs = "campus";
 	base = event_base_new();
 	return base ? 0 : -1;
 }
@@ -246,7 +258,7 @@ static size_t message(uint8_t type, uint8_t buf[FO_MSG_MAX])
 	struct fo_connect c = {
 		.has = 1u << FO_OPT_RELATIONSHIP_NAME | 1u << FO_OPT_VENDOR_CLASS |
 		       1u << FO_OPT_MCLT,
-		.name = { (const uint8_t *)"campus", 6 },
+		.name = { (const uint8_t *)name_of_theirs, (uint32_t)strlen(name_of_theirs) },
 		.vendor = { (const uint8_t *)FO_VENDOR_CLASS, sizeof(FO_VENDOR_CLASS) - 1 },
 		.mclt = 3600,
 	};
@@ -367,6 +379,47 @@ static void a_flood(void **state)
 
 /* The first CONNECT counts; the second is told so before its connection ends (failover-wire §1.2).
  */
+/* Who has said more than the others does not keep them from being heard: each has its turn, and
+ * whose octets wait is not taken for silent. */
+static void many_floods(void **state)
+{
+	char terms[1536] = SECONDARY, name[8];
+	uint8_t buf[FO_MSG_MAX];
+	size_t len = message(FO_CONTACT, buf);
+	int fd[LINKS];
+
+	(void)state;
+	for (unsigned i = 1; i < LINKS; i++)
+		snprintf(terms + strlen(terms), sizeof(terms) - strlen(terms),
+			 "}\n  - {name: r%u, local: 127.0.0.1, partner: 127.0.0.2, " SECONDARY, i);
+	start(terms);
+	for (unsigned i = 0; i < LINKS; i++) {
+		snprintf(name, sizeof(name), "r%u", i);
+		name_of_theirs = i ? name : "campus";
+		fd[i] = they_connect();
+		they_say(fd[i], FO_CONNECT);
+		wait_until(heard_of[i] == 1);
+	}
+	for (unsigned i = 0; i < LINKS; i++)
+		for (unsigned k = 0; k < 2000; k++)
+			they_write(fd[i], buf, len);
+	memset(heard_of, 0, sizeof(heard_of));
+	for (unsigned k = 0; k < 12; k++) {
+		unsigned before[LINKS];
+
+		memcpy(before, heard_of, sizeof(before));
+		memset(waits_of, 0, sizeof(waits_of));
+		turn();
+		for (unsigned i = 0; i < LINKS; i++)
+			assert_true(waits_of[i] || heard_of[i] > before[i]);
+	}
+	for (unsigned i = 0; i < LINKS; i++)
+		assert_true(heard_of[i] >= 3 * 64);
+	for (unsigned i = 0; i < LINKS; i++)
+		close(fd[i]);
+	wait_until(downs == LINKS);
+}
+
 static void a_second_connection(void **state)
 {
 	struct last last;
@@ -578,6 +631,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(half_a_message, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_flood, setup, teardown),
+		cmocka_unit_test_setup_teardown(many_floods, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_second_connection, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_silent_connection, setup, teardown),
 		cmocka_unit_test_setup_teardown(both_connect_to_us, setup, teardown),

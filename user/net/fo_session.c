@@ -73,15 +73,11 @@ void link_drop(struct link *l, bool gently)
 		bufferevent_free(bev);
 }
 
-/* A link that is heard in this turn is looked at again at its end. */
 static void link_note_heard(struct link *l)
 {
-	if (l->heard_now)
-		return;
+	if (!l->heard_now)
+		l->budget = TURN_MESSAGES;
 	l->heard_now = true;
-	l->budget = TURN_MESSAGES;
-	l->next_heard = l->net->heard;
-	l->net->heard = l;
 }
 
 static bool link_may_speak(struct link *l)
@@ -89,11 +85,23 @@ static bool link_may_speak(struct link *l)
 	struct fo_net *n = l->net;
 
 	link_note_heard(l);
+	if (n->messages >= TURN_MESSAGES_ALL && n->left_out == n->n_links && l->budget)
+		n->left_out = l->relation;
 	if (!l->budget || n->messages >= TURN_MESSAGES_ALL || !n->ops.room(n->ops.ctx, l->relation))
 		return false;
 	l->budget--;
 	n->messages++;
 	return true;
+}
+
+/* What it has said stays unread for now. */
+static void link_hold(struct link *l)
+{
+	struct fo_net *n = l->net;
+
+	l->held = true;
+	l->heard = clock_now().mono;
+	n->ops.waits(n->ops.ctx, l->relation);
 }
 
 /* Cut the input into messages. Returns false when the connection is no longer this link's. */
@@ -110,7 +118,7 @@ bool link_input(struct link *l)
 		enum fo_verdict v;
 
 		if (!link_may_speak(l)) {
-			l->held = true;
+			link_hold(l);
 			/* disabled: libevent calls for what lies above its mark on and on */
 			bufferevent_disable(bev, EV_READ);
 			break;
@@ -325,7 +333,7 @@ int fo_net_open(struct event_base *base, const struct conf *c, const struct fo_k
 	n->base = base;
 	n->ops = *ops;
 	n->keys = keys;
-	n->n_links = c->n_relations;
+	n->n_links = n->left_out = c->n_relations;
 	n->links = calloc(c->n_relations + 1, sizeof(*n->links));
 	n->listeners = calloc(c->n_relations + 1, sizeof(*n->listeners));
 	if (!n->links || !n->listeners)
@@ -423,6 +431,7 @@ static void link_go_on(struct link *l)
 		return;
 	if (!l->net->ops.room(l->net->ops.ctx, l->relation)) {
 		link_note_heard(l); /* a commit brings room, and a turn */
+		link_hold(l);
 		return;
 	}
 	l->held = false;
@@ -430,19 +439,19 @@ static void link_go_on(struct link *l)
 	bufferevent_trigger(l->bev, EV_READ, BEV_TRIG_IGNORE_WATERMARKS | BEV_TRIG_DEFER_CALLBACKS);
 }
 
+/* All links together have a budget, too: who found nothing left of it is the first next time. */
 void fo_net_turn(struct fo_net *n)
 {
-	struct link *l = n->heard, *next;
+	unsigned at = n->left_out < n->n_links ? n->left_out : 0;
 
 	if (n->accepts >= TURN_ACCEPTS)
 		for (unsigned i = 0; i < n->n_listeners; i++)
 			(void)evconnlistener_enable(n->listeners[i]);
 	n->accepts = n->messages = 0;
-	n->heard = NULL;
-	for (; l; l = next) {
-		next = l->next_heard;
-		link_go_on(l);
-	}
+	n->left_out = n->n_links;
+	for (unsigned i = 0; i < n->n_links; i++, at = at + 1 < n->n_links ? at + 1 : 0)
+		if (n->links[at].heard_now)
+			link_go_on(&n->links[at]);
 }
 
 void fo_net_close(struct fo_net *n, unsigned relation, enum fo_close_reason why)

@@ -29,6 +29,8 @@ struct fo_net_ops { /* all on the loop thread */
 	void (*refused)(void *ctx, unsigned relation, enum fo_refused what, const char *why);
 	/* Is there room for what one more message may cause? Where not it stays unread. */
 	bool (*room)(void *ctx, unsigned relation);
+	/* It has said something that stays unread for now: it is not silent. */
+	void (*waits)(void *ctx, unsigned relation);
 };
 
 /**

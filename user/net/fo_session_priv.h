@@ -26,9 +26,8 @@ struct link {
 	bool spoken;	 /* the partner has said something on it */
 	bool choked;	 /* what was not sent is more than it may be: about to be closed */
 	bool held;	 /* it may say no more in this turn: not read until the next */
-	bool heard_now;	 /* in the list of those heard in this turn */
+	bool heard_now;	 /* in this turn: looked at again at its end */
 	unsigned budget; /* messages that it may still say in this turn */
-	struct link *next_heard;
 	int retry_ms;
 	struct event *retry; /* primaries, and secondaries of an ISC dhcpd */
 	mono_t heard;
@@ -59,7 +58,7 @@ struct fo_net {
 	struct evconnlistener **listeners;
 	unsigned n_listeners;
 	unsigned accepts, messages; /* in this turn */
-	struct link *heard;	    /* likewise */
+	unsigned left_out;	    /* likewise: the first link that had none left; n_links none */
 	struct inbound *inbound;
 	struct leaving *leaving;
 	struct log_limit strangers;
