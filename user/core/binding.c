@@ -326,6 +326,65 @@ static void keep_promise(struct lease *l, const struct lease *ours, const struct
 	l->flags |= LEASE_DIRTY;
 }
 
+/* --- what was forgotten with the storage (decision A7) -----------------------------------------
+ */
+
+static uint32_t recalled_end(const struct binding_update *u)
+{
+	return u->forgot && u->lead && u->lease.rcvd_pet
+		       ? sec_clamp((int64_t)u->lease.rcvd_pet + u->lead)
+		       : 0;
+}
+
+/* As long as it may last. That it ends later than the partner thinks is news to the partner. */
+static void prolong(struct lease *l, const struct lease *ours, uint32_t end)
+{
+	if (end <= l->expires)
+		return;
+	l->expires = end;
+	l->serial = (ours->serial > l->serial ? ours->serial : l->serial) + 1;
+	l->flags |= LEASE_DIRTY;
+}
+
+/* Is what we hold better than that? */
+static bool stands(const struct lease *ours, const struct binding_update *u, uint32_t end,
+		   wall_t now)
+{
+	if (live(ours, now) && same_client(ours, u))
+		return end <= ours->expires;
+	return (live(ours, now) || ours->state == LEASE_ABANDONED) &&
+	       u->lease.serial <= ours->serial;
+}
+
+bool binding_recall(const struct lease *ours, const struct binding_update *u, wall_t now,
+		    struct lease *ret)
+{
+	const struct lease *theirs = &u->lease;
+	uint32_t end = recalled_end(u);
+	bool held = theirs->state == LEASE_ACTIVE || theirs->state == LEASE_EXPIRED ||
+		    theirs->state == LEASE_RELEASED;
+
+	if (end <= now.sec || !u->has_client || !held || stands(ours, u, end, now))
+		return false;
+	*ret = *ours;
+	if (ours->state != LEASE_ACTIVE || !same_client(ours, u)) {
+		ret->starts = ret->stos = theirs->stos;
+		ret->cltt = u->has_cltt ? theirs->cltt : 0;
+		ret->sent_pet = ret->acked_pet = ret->rcvd_pet = 0;
+	}
+	ret->state = LEASE_ACTIVE;
+	ret->acked_state = theirs->state;
+	ret->key = theirs->key;
+	ret->bucket = theirs->bucket;
+	if (ret->rcvd_pet < theirs->rcvd_pet)
+		ret->rcvd_pet = theirs->rcvd_pet;
+	if (ret->serial < theirs->serial)
+		ret->serial = theirs->serial;
+	ret->expires = 0;
+	prolong(ret, ours, end);
+	return true;
+}
+
 enum fo_reject binding_accept(const struct fo_view *v, const struct lease *ours,
 			      const struct binding_update *u, bool in_flight, wall_t now,
 			      struct lease *ret)
@@ -360,6 +419,8 @@ enum fo_reject binding_accept(const struct fo_view *v, const struct lease *ours,
 	if (u->has_serial ? in_flight
 			  : ours->flags & LEASE_DIRTY && ours->expires > u->lease.expires)
 		keep_promise(ret, ours, u, now);
+	if (ret->state == LEASE_ACTIVE)
+		prolong(ret, ours, recalled_end(u));
 	return FO_REJECT_NONE;
 }
 

@@ -46,6 +46,7 @@ struct binding_update {
 	bool has_cltt, has_serial, has_client;
 	bool partner_is_primary;
 	bool forgot; /* our storage was lost, or is an older copy: we do not know our promises */
+	uint32_t lead; /* sec, with @forgot: the lead time that they had at most; own kind only */
 };
 
 enum fo_reject { /* draft §12.21; 0 = accepted */
@@ -87,6 +88,16 @@ const char *fo_reject_text(unsigned reason);
 enum fo_reject binding_accept(const struct fo_view *v, const struct lease *ours,
 			      const struct binding_update *u, bool in_flight, wall_t now,
 			      struct lease *ret);
+
+/**
+ * binding_recall - what we may have promised and forgotten, by an update that we refused
+ * @ret: with true, the lease to store: it runs as long as it may have been renewed by us
+ *
+ * Spec: decision A7; draft §5.2.1: no promise of ours goes beyond the largest potential expiry that
+ * either server acknowledged, plus MCLT; and the partner knows that one.
+ */
+bool binding_recall(const struct lease *ours, const struct binding_update *u, wall_t now,
+		    struct lease *ret);
 
 /* The binding after the partner acknowledged what we sent (EXPIRED, RELEASED, RESET -> FREE). */
 struct lease binding_acked(const struct lease *ours, uint32_t sent_pet, uint8_t sent_state,

@@ -41,7 +41,7 @@ void fo_store(struct fo_endpoint *e, const struct lease *l, const struct lease_c
 
 /* For waits: what either server may have promised under a former MCLT counts until that is over
  * (decision A16). */
-static uint32_t wait_mclt(const struct fo_endpoint *e)
+uint32_t fo_wait_mclt(const struct fo_endpoint *e)
 {
 	const struct fo_record *r = &e->rec;
 
@@ -51,7 +51,7 @@ static uint32_t wait_mclt(const struct fo_endpoint *e)
 
 static void change_mclt(struct fo_endpoint *e, uint32_t mclt, uint32_t until)
 {
-	uint32_t former = wait_mclt(e);
+	uint32_t former = fo_wait_mclt(e);
 
 	if (mclt < former) {
 		e->rec.mclt_former = former;
@@ -63,7 +63,7 @@ static void change_mclt(struct fo_endpoint *e, uint32_t mclt, uint32_t until)
 void fo_mclt_told(struct fo_endpoint *e, uint32_t mclt)
 {
 	if (mclt != e->rec.mclt)
-		change_mclt(e, mclt, sec_clamp(e->now.wall.sec + wait_mclt(e)));
+		change_mclt(e, mclt, sec_clamp(e->now.wall.sec + fo_wait_mclt(e)));
 }
 
 void fo_mclt_agreed(struct fo_endpoint *e)
@@ -123,7 +123,7 @@ void fo_refresh_view(struct fo_endpoint *e)
 
 	v.isc = e->isc;
 	if (v.partner_down) /* an ISC counts its lead from the potential expiry that we told */
-		v.partner_pool_from = sec_clamp((int64_t)e->rec.end.stos + wait_mclt(e) +
+		v.partner_pool_from = sec_clamp((int64_t)e->rec.end.stos + fo_wait_mclt(e) +
 						(e->isc ? FO_SHARE_PET_SEC : 0));
 	if (v.partner_down && e->conf->lift_lease_limit)
 		v.limited = false;
@@ -148,7 +148,7 @@ struct fo_in fo_input(const struct fo_endpoint *e, enum fo_event ev)
 		.linked = e->link == LINK_UP && e->heard,
 		.new_pair = e->new_pair,
 		.isc = e->isc,
-		.mclt = wait_mclt(e),
+		.mclt = fo_wait_mclt(e),
 		.boot = e->boot,
 		.heard_since_start = e->heard_since_start,
 		.now = e->now.wall,
@@ -176,7 +176,7 @@ static void reclaim(struct fo_endpoint *e)
 	struct fo_view v = e->view;
 	const struct lease *l;
 
-	v.mclt = wait_mclt(e);
+	v.mclt = fo_wait_mclt(e);
 	for (uint64_t a = 0; (l = fo_next_mine(e, a)); a = (uint64_t)l->addr + 1)
 		if (l->state == LEASE_EXPIRED || l->state == LEASE_RELEASED ||
 		    l->state == LEASE_RESET)
@@ -189,7 +189,7 @@ static void reclaim(struct fo_endpoint *e)
 static uint32_t longest_promise(const struct fo_endpoint *e)
 {
 	const struct scope_table *t = pool_table(e->pool);
-	uint32_t most = wait_mclt(e);
+	uint32_t most = fo_wait_mclt(e);
 
 	for (uint32_t i = 0; e->conf->lift_lease_limit && i < t->n_scopes; i++)
 		if (t->scopes[i].relation == (int)e->conf->relation &&

@@ -189,6 +189,7 @@ const char *fo_step(struct fo_endpoint *e, const struct fo_in *in); /* why, when
 void fo_persist(struct fo_endpoint *e);
 bool fo_held(const struct fo_endpoint *e); /* nothing beyond what the partner waits for */
 void fo_refresh_view(struct fo_endpoint *e);
+uint32_t fo_wait_mclt(const struct fo_endpoint *e); /* the lead time that waits go by */
 void fo_mclt_told(struct fo_endpoint *e, uint32_t mclt); /* by the primary; the caller persists */
 void fo_mclt_agreed(struct fo_endpoint *e);		 /* the secondary has adopted ours */
 void fo_store(struct fo_endpoint *e, const struct lease *l, const struct lease_client *c);

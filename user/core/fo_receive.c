@@ -76,6 +76,7 @@ static void read_update(const struct fo_endpoint *e, const struct fo_binding *b,
 		.has_cltt = has(b, FO_OPT_CLTT),
 		.has_serial = e->own_kind && b->has_serial,
 		.forgot = forgot(e),
+		.lead = e->own_kind ? fo_wait_mclt(e) : 0,
 		.has_client = client && b->status != LEASE_ABANDONED,
 		.partner_is_primary = !e->conf->primary,
 	};
@@ -178,6 +179,8 @@ static enum fo_reject receive_one(struct fo_endpoint *e, const struct fo_binding
 	if (!t->u.forgot &&
 	    (r == FO_REJECT_IN_USE || r == FO_REJECT_OUTDATED || r == FO_REJECT_LESS_CRITICAL))
 		answer_with_ours(e, &ours);
+	if (r && binding_recall(&ours, &t->u, e->now.wall, &then))
+		fo_store(e, &then, holder(&ours, &then, &t->client));
 	if (r)
 		return r;
 	fo_store(e, &then, holder(&ours, &then, &t->client));

@@ -99,8 +99,9 @@ enum fo_reject fo_receive_run(struct fo_endpoint *e, const struct binding_update
 		if (r)
 			return r;
 	}
-	if (lose && pool_dirty_within(e->pool, first, last))
-		return FO_REJECT_LESS_CRITICAL; /* our news of them are on their way */
+	/* our news of them are on their way; but for those of which the partner told us just now */
+	if (lose && !u->forgot && pool_dirty_within(e->pool, first, last))
+		return FO_REJECT_LESS_CRITICAL;
 	then = (struct lease){ .addr = first,
 			       .state = u->lease.state,
 			       .acked_state = u->lease.state,

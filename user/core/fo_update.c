@@ -64,10 +64,32 @@ uint8_t fo_state_to_send(const struct fo_endpoint *e, const struct lease *l)
 	return l->state;
 }
 
+/* Who has lost its storage hears what it may have relied on, told by whomever (decision A7). */
+static bool forgot(const struct fo_endpoint *e)
+{
+	uint8_t peer = e->rec.end.peer;
+
+	return e->own_kind &&
+	       ((e->dump.active && e->dump.all) || peer == FO_RECOVER || peer == FO_RECOVER_WAIT);
+}
+
+static uint32_t later(uint32_t a, uint32_t b)
+{
+	return a > b ? a : b;
+}
+
+static uint32_t largest_pet(const struct lease *l)
+{
+	return later(later(l->sent_pet, l->expires), later(l->acked_pet, l->rcvd_pet));
+}
+
 static uint32_t pet_to_send(const struct fo_endpoint *e, const struct lease *l)
 {
 	if (e->isc && (l->state == LEASE_FREE || l->state == LEASE_BACKUP))
 		return fo_isc_share_pet(e);
+	if (forgot(e) &&
+	    (l->state == LEASE_ACTIVE || l->state == LEASE_EXPIRED || l->state == LEASE_RELEASED))
+		return largest_pet(l);
 	if (l->state != LEASE_ACTIVE)
 		return 0;
 	return l->sent_pet > l->expires ? l->sent_pet : l->expires; /* PET >= LET, §7.1 */

@@ -155,6 +155,55 @@ static void test_dump_ends_under_load(void **state)
 	world_done(w);
 }
 
+/* The primary renews a lease, unheard, and loses its storage. What the secondary last heard of it
+ * ends earlier than the client was told, and the wait is over before that, too. */
+static void forget_renewal(double away)
+{
+	struct world *w = pair_with_window(10);
+	struct node *p = &w->n[0], *s = &w->n[1];
+	uint32_t a, ends;
+
+	w->lease_time = 100;
+	lease_to(w, 1);
+	assert_true(request(p, 1, true));
+	run(w, 1);
+	a = w->client_addr[1] - FIRST;
+	w->partition = true;
+	run(w, 50);
+	assert_true(request(p, 1, true));
+	run(w, 1);
+	ends = w->promise[a].until;
+	assert_true(s->disk.l[a].expires + 40 < ends);
+	crash(p, true);
+	lose_disk(p);
+	run(w, away);
+	w->partition = false;
+	boot(p);
+	assert_true(settle(w, FO_NORMAL, FO_NORMAL, 60));
+	assert_true(ends > (uint32_t)now_of(p).wall.sec);
+	for (unsigned i = 0; i < 2; i++) {
+		assert_int_equal(w->n[i].disk.l[a].state, LEASE_ACTIVE);
+		assert_true(w->n[i].disk.l[a].expires >= ends);
+		assert_int_equal(w->n[i].disk.c[a].chaddr[5], 1);
+	}
+	run(w, 120); /* and it ends, on both */
+	assert_true(p->disk.l[a].state == LEASE_FREE || p->disk.l[a].state == LEASE_BACKUP);
+	assert_int_equal(s->disk.l[a].state, p->disk.l[a].state);
+	world_done(w);
+}
+
+static void test_forgotten_renewal_runs_there(void **state)
+{
+	(void)state;
+	forget_renewal(1);
+}
+
+static void test_forgotten_renewal_ended_there(void **state)
+{
+	(void)state;
+	forget_renewal(52);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -162,6 +211,8 @@ int main(void)
 		cmocka_unit_test(test_renewed_during_dump),
 		cmocka_unit_test(test_forgotten_promise),
 		cmocka_unit_test(test_reclaim_when_in_force),
+		cmocka_unit_test(test_forgotten_renewal_runs_there),
+		cmocka_unit_test(test_forgotten_renewal_ended_there),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
