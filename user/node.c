@@ -154,6 +154,8 @@ static void out(struct node *n, const struct outbox_item *i)
 {
 	if (i->kind == OUT_REPLY)
 		node_send_reply(n, outbox_payload(i), i->len);
+	else if (i->kind == OUT_AUDIT)
+		log_line("lease", outbox_payload(i));
 	else
 		node_partner_out(n, i);
 }
@@ -192,7 +194,8 @@ static void expire_leases(struct node *n)
 	while (done++ < NODE_EXPIRE_PER_TURN && lease_store_room(n->store, 1) &&
 	       (l = pool_due(n->pool, n->now.wall))) {
 		const struct scope *s = pool_scope(n->pool, l->addr);
-		uint32_t again = 0, addr = l->addr;
+		uint32_t again = 0, addr = l->addr, ended = l->expires;
+		bool ran = l->state == LEASE_ACTIVE;
 		wall_t now = node_clock_for(n, l);
 		struct lease next;
 
@@ -209,6 +212,8 @@ static void expire_leases(struct node *n)
 			break;
 		(void)pool_apply(n->pool, &next, lease_store_batch(n->store));
 		n->count.expired++;
+		if (ran)
+			node_audit_expired(n, addr, ended);
 		node_touch(n, s);
 	}
 }

@@ -252,6 +252,8 @@ static void add_server(const struct node *n, struct metrics *m)
 	add(m, "twinlease_refusals_untold_total",
 	    "updates refused for which no event was written: too many in one minute", false,
 	    (double)c->refusals_untold);
+	add(m, "twinlease_audit_lost_total", "lines of the audit log that found no room", false,
+	    (double)c->audit_lost);
 	add(m, "twinlease_frozen_total", "times that the process stood still", false,
 	    (double)c->frozen);
 }

@@ -170,6 +170,7 @@ static void hear(struct node *n, const struct dhcp_datagram *in)
 		return;
 	if (d.answer)
 		reply(n, in, &m, &d);
+	node_audit_request(n, &m, &d);
 }
 
 static void on_readable(evutil_socket_t fd, short what, void *arg)

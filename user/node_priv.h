@@ -23,7 +23,15 @@
 #define NODE_LINK_LEAVES 2048		/* records of a batch that partners leave to clients */
 #define NODE_MAX_OFFERS 65536
 
-enum outbox_kind { OUT_REPLY, OUT_FO_MESSAGE, OUT_FO_CLOSE, OUT_POLICY };
+enum outbox_kind { OUT_REPLY, OUT_FO_MESSAGE, OUT_FO_CLOSE, OUT_POLICY, OUT_AUDIT };
+enum node_audit {
+	AUDIT_ASSIGN,
+	AUDIT_RENEW,
+	AUDIT_RELEASE,
+	AUDIT_DECLINE,
+	AUDIT_NAK,
+	AUDIT_EXPIRE,
+};
 
 struct node_relation {
 	struct node *node;
@@ -58,6 +66,7 @@ struct node_counters {
 	uint64_t datagrams, stale, late, malformed[DHCP_VERDICTS], reasons[SERVER_REASON_COUNT];
 	uint64_t replies, reply_no_room, outbox_full, expired, turns, frozen;
 	uint64_t refusals_untold; /* updates refused for which no event was written */
+	uint64_t audit_lost;	  /* lines of the audit log that found no room */
 };
 
 struct node {
@@ -147,6 +156,10 @@ void node_clients_deaf(struct node *n, bool deaf);
 void node_clients_refresh(struct node *n); /* interfaces and addresses come and go */
 void node_send_reply(struct node *n, const void *payload, uint32_t len);
 const struct fo_view *node_view(const struct node *n, const struct scope *s);
+
+/* node_audit.c: lines that wait for the commit of what they tell; nothing where they are off */
+void node_audit_request(struct node *n, const struct dhcp_msg *m, const struct server_decision *d);
+void node_audit_expired(struct node *n, uint32_t addr, uint32_t ended);
 
 /* node_partner.c */
 int node_partner_open(struct node *n);

@@ -546,6 +546,66 @@ static void ended_leases_wait_for_the_partner(void **state)
 	conf = NULL;
 }
 
+static bool file_has(int fd, const char *words)
+{
+	char buf[2048];
+	ssize_t n = pread(fd, buf, sizeof(buf) - 1, 0);
+
+	buf[n > 0 ? n : 0] = 0;
+	return strstr(buf, words) != NULL;
+}
+
+/* A line of the audit log tells what is on disk; with the log off there is none. */
+static void audited(bool on)
+{
+	struct lease l = known_lease(FIRST, wall() - 5);
+	int saved = dup(STDERR_FILENO), fd;
+	struct lease_store *st;
+	uint64_t durable;
+	char path[200], err[256];
+
+	st = open_store(&durable);
+	store_lease(st, &l);
+	commit(st, &durable);
+	lease_store_close(st);
+	configure(NULL);
+	conf->server.log_leases = on;
+	assert_int_equal(node_open(base, conf, &node, err), 0);
+	snprintf(path, sizeof(path), "%s/stderr", dir);
+	fd = open(path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	assert_true(fd >= 0);
+	dup2(fd, STDERR_FILENO);
+	atomic_store(&stalled, true);
+	assert_int_equal(node_start(node, err), 0);
+	wait_until(pool_get(node->pool, FIRST)->state != LEASE_ACTIVE);
+	turns(50);
+	assert_false(file_has(fd, "lease id="));
+	atomic_store(&stalled, false);
+	if (on)
+		wait_until(file_has(fd, " info lease id=17 text=expire address=10.9.1.0 host="));
+	turns(20);
+	assert_int_equal(file_has(fd, "lease id="), on);
+	dup2(saved, STDERR_FILENO);
+	close(saved);
+	close(fd);
+	node_close(node);
+	node = NULL;
+	conf_free(conf);
+	conf = NULL;
+}
+
+static void the_audit_log_tells_what_is_durable(void **state)
+{
+	(void)state;
+	audited(true);
+}
+
+static void the_audit_log_is_off(void **state)
+{
+	(void)state;
+	audited(false);
+}
+
 /* More updates than a batch holds, while the disk stalls: what is acknowledged is on disk. */
 static void what_is_acknowledged_is_on_disk(void **state)
 {
@@ -1093,6 +1153,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(ended_leases_wait_for_the_partner, setup, teardown),
+		cmocka_unit_test_setup_teardown(the_audit_log_tells_what_is_durable, setup, teardown),
+		cmocka_unit_test_setup_teardown(the_audit_log_is_off, setup, teardown),
 		cmocka_unit_test_setup_teardown(what_is_acknowledged_is_on_disk, setup, teardown),
 		cmocka_unit_test_setup_teardown(what_is_decided_waits_for_the_open_batch, setup,
 						teardown),

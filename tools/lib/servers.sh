@@ -30,7 +30,7 @@ server:
   interfaces: [eth0]
   state-directory: $(server_dir "$1")/state
   authoritative: true
-  log: {level: info, format: text}
+  log: {level: info, format: text${LOG_LEASES:+, leases: true}}
 $(indented '  ' "$EXTRA_SERVER")
 filter:
   mode: $FILTER

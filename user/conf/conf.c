@@ -70,6 +70,7 @@ static void build_server(struct conf_ctx *c, const struct raw_root *raw, struct 
 	ret->server.user = s->user;
 	ret->server.identifier = s->identifier;
 	ret->server.log_level = s->log.level;
+	ret->server.log_leases = s->log.leases;
 	ret->server.log_format = (enum conf_log_format)s->log.format;
 	ret->server.offer_hold_sec = s->offer_hold;
 	ret->api.listen = texts(c, "listen", &raw->api.listen);

@@ -33,6 +33,7 @@ struct conf {
 		uint32_t identifier; /* host order, 0 none */
 		int log_level;	     /* 0 error, 1 warning, 2 info, 3 debug */
 		enum conf_log_format log_format;
+		bool log_leases; /* a line per event of a lease */
 		uint32_t offer_hold_sec; /* 60 */
 	} server;
 	struct {

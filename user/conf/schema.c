@@ -50,6 +50,7 @@ LATER(IN_SERVER, "conflict-detection", "off"),
 
 KEY(IN_LOG, "level", WORD, log, level, .words = "error|warning|info|debug", .fallback = "info"),
 KEY(IN_LOG, "format", WORD, log, format, .words = "text|json|journal", .fallback = "text"),
+KEY(IN_LOG, "leases", BOOL, log, leases, .fallback = "false"),
 
 KEY(IN_FILTER, "mode", WORD, filter, mode, .words = "auto|native|generic|external|off", .fallback = "auto"),
 KEY(IN_FILTER, "pin-directory", PATH, filter, pin_directory, .fallback = "/sys/fs/bpf/twinlease"),

@@ -32,6 +32,7 @@ struct raw_octets {
 struct raw_log {
 	const struct node *node;
 	int level, format;
+	bool leases;
 };
 
 struct raw_server {

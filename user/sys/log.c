@@ -226,6 +226,22 @@ void log_event(enum log_level level, const char *what, const char *fmt, ...)
 		ring_cb(ring_ctx);
 }
 
+__attribute__((format(printf, 2, 3))) static void line_of(const char *what, const char *fmt, ...)
+{
+	struct log_record r = { .level = LOG_L_INFO };
+	va_list ap;
+
+	va_start(ap, fmt);
+	fill(&r, what, fmt, ap);
+	va_end(ap);
+	print(&r);
+}
+
+void log_line(const char *what, const char *detail)
+{
+	line_of(what, "%s", detail);
+}
+
 void log_debug(const char *fmt, ...)
 {
 	struct log_record r = { .level = LOG_L_DEBUG };

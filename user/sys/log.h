@@ -15,6 +15,9 @@ void log_setup(enum log_level level, int format /* enum conf_log_format */);
  * spaces are quoted by the caller with log_quote. */
 void log_event(enum log_level level, const char *what, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
+/* A line that is no event: printed at any level, and not kept in the ring, which many such lines
+ * would empty of what happened to the server. */
+void log_line(const char *what, const char *detail);
 void log_debug(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
 struct log_record {
