@@ -207,6 +207,7 @@ void fo_updates_reset(struct fo_endpoint *e)
 	e->ack_len = e->n_acks = 0; /* received, but never to be acknowledged (§8.3) */
 	e->ack_at = MONO_NEVER;
 	e->asked_xid = 0;
+	e->ask_at = MONO_NEVER;
 	fo_isc_told_reset(e);
 	e->dump.active = e->asked_of_us = false;
 	e->dump.flights = 0;

@@ -349,7 +349,7 @@ struct fo_endpoint *fo_endpoint_init(void *mem, size_t size, const struct fo_con
 	e->retry_sec = FO_RETRY_SEC;
 	e->isc = c->dialect == FO_DIALECT_ISC;
 	e->handshake_at = e->contact_at = e->tell_at = e->settle_at = e->startup_at = e->safe_at =
-		e->ack_at = e->retry_at = MONO_NEVER;
+		e->ack_at = e->retry_at = e->ask_at = MONO_NEVER;
 	e->lazy.at = e->told.at = MONO_NEVER;
 	e->balance_at = mono_add_us(now->mono, FO_BALANCE_US);
 	e->operational_at = mono_add_us(now->mono, FO_OPERATIONAL_SEC * FO_SEC_US);
@@ -421,6 +421,7 @@ void fo_endpoint_tick(struct fo_endpoint *e, const struct now *now)
 	if (fo_due(e->retry_at, now))
 		fo_updates_retry(e);
 	fo_updates_begin(e);
+	fo_updates_ask_again(e);
 	pump(e);
 }
 
@@ -455,7 +456,7 @@ mono_t fo_endpoint_next(const struct fo_endpoint *e)
 	mono_t t = mono_min(next_of_link(e), mono_min(e->startup_at, e->safe_at));
 
 	t = mono_min(t, mono_min(e->retry_at, e->operational_at));
-	t = mono_min(t, e->lazy.at);
+	t = mono_min(t, mono_min(e->lazy.at, e->ask_at));
 	t = mono_min(t, fo_closing(e) ? e->closing_until : e->balance_at);
 	t = mono_min(t, wall_timer(e, e->recover_until));
 	if (e->hold && !e->partner_sign)

@@ -129,6 +129,9 @@ struct fo_endpoint {
 	bool tell_lost;	     /* the partner is to learn that its storage is older than it was */
 	uint64_t peer_count; /* its start counter as told on this link; 0: not told */
 	uint32_t xid, connect_xid, asked_xid; /* last used; of CONNECT; of our UPDREQ, 0 none */
+	bool asked_all, missed; /* what we asked for; some of the answer was refused for the clocks */
+	bool skewed_then;	/* with ask_at: as soon as the clocks agree, too */
+	mono_t ask_at;		/* once more; MONO_NEVER: nothing was missed */
 	uint32_t peer_window, peer_timer_sec;
 	int64_t skew_ms; /* partner's clock minus ours: the larger of these two */
 	int64_t skew_now, skew_before;
@@ -234,6 +237,7 @@ void fo_updates_ask(struct fo_endpoint *e, bool all);
 void fo_updates_asked(struct fo_endpoint *e, bool all, uint32_t xid);
 void fo_updates_begin(struct fo_endpoint *e); /* what was asked of us, when its time has come */
 void fo_updates_done(struct fo_endpoint *e, uint32_t xid);
+void fo_updates_ask_again(struct fo_endpoint *e); /* when it is time */
 void fo_updates_told(struct fo_endpoint *e); /* the partner has told all that we asked for */
 uint8_t fo_state_to_send(const struct fo_endpoint *e, const struct lease *l);
 /* The partner holds something else, or may: tell it (again). */

@@ -216,6 +216,7 @@ static enum fo_reject receive_counted(struct fo_endpoint *e, const struct fo_bin
 		return r;
 	}
 	e->count.updates_rejected++;
+	e->missed |= r == FO_REJECT_TIME_MISMATCH;
 	tell_refusal(e, r, t);
 	return r;
 }

@@ -408,6 +408,9 @@ void fo_updates_ask(struct fo_endpoint *e, bool all)
 	if (e->isc)
 		fo_isc_asked(e, all);
 	e->asked_xid = fo_next_xid(e);
+	e->asked_all = all;
+	e->missed = false;
+	e->ask_at = MONO_NEVER;
 	e->progress = e->now.mono;
 	fo_send_plain(e, all ? FO_UPDREQALL : FO_UPDREQ, e->asked_xid);
 }
@@ -466,6 +469,33 @@ void fo_updates_done(struct fo_endpoint *e, uint32_t xid)
 		fo_updates_told(e);
 }
 
+/* While the clocks differ too much what the partner tells is refused, and what it takes for known
+ * to us it would never tell again: its word that this was all does not count (decision A21). */
+static bool incomplete(const struct fo_endpoint *e)
+{
+	uint8_t state = e->rec.end.state;
+
+	return e->missed && (state == FO_RECOVER || state == FO_POTENTIAL_CONFLICT);
+}
+
+static void ask_later(struct fo_endpoint *e)
+{
+	e->ask_at = mono_add_us(e->now.mono, FO_RETRY_SEC * FO_SEC_US);
+	e->skewed_then = fo_skewed(e);
+	fo_event(e, "updates-missed", "refused for the clocks: the partner will be asked again", 0,
+		 0, 0);
+}
+
+void fo_updates_ask_again(struct fo_endpoint *e)
+{
+	if (e->ask_at.us == MONO_NEVER.us ||
+	    (!fo_due(e->ask_at, &e->now) && !(e->skewed_then && !fo_skewed(e))))
+		return;
+	e->ask_at = MONO_NEVER;
+	if (incomplete(e))
+		fo_updates_ask(e, e->asked_all);
+}
+
 void fo_updates_told(struct fo_endpoint *e)
 {
 	struct fo_in in = fo_input(e, FO_EV_UPDDONE);
@@ -473,5 +503,8 @@ void fo_updates_told(struct fo_endpoint *e)
 	e->asked_xid = 0;
 	fo_isc_told_reset(e);
 	e->progress = e->now.mono;
-	(void)fo_step(e, &in);
+	if (incomplete(e))
+		ask_later(e);
+	else
+		(void)fo_step(e, &in);
 }

@@ -204,6 +204,34 @@ static void test_forgotten_renewal_ended_there(void **state)
 	forget_renewal(52);
 }
 
+/* The clocks differ too much while a server recovers: what it refuses the partner would never tell
+ * again, so it is not done with recovering (decision A21). */
+static void test_recover_beside_skew(void **state)
+{
+	struct world *w = pair_with_window(10);
+	struct node *p = &w->n[0], *s = &w->n[1];
+	uint32_t a;
+
+	(void)state;
+	lease_to(w, 1);
+	assert_true(request(p, 1, true));
+	run(w, 1);
+	a = w->client_addr[1] - FIRST;
+	crash(s, true);
+	lose_disk(s);
+	run(w, 2);
+	s->skew = 200;
+	boot(s);
+	run(w, 90); /* longer than the wait for what it may have promised */
+	assert_int_equal(state_of(s), FO_RECOVER);
+	assert_int_not_equal(s->disk.l[a].state, LEASE_ACTIVE);
+	s->skew = 0;
+	run(w, 6);
+	assert_int_equal(s->disk.l[a].state, LEASE_ACTIVE);
+	assert_true(settle(w, FO_NORMAL, FO_NORMAL, 300)); /* it started by the wrong clock */
+	world_done(w);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -213,6 +241,7 @@ int main(void)
 		cmocka_unit_test(test_reclaim_when_in_force),
 		cmocka_unit_test(test_forgotten_renewal_runs_there),
 		cmocka_unit_test(test_forgotten_renewal_ended_there),
+		cmocka_unit_test(test_recover_beside_skew),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
