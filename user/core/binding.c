@@ -124,7 +124,7 @@ static enum fo_reject judge_by_serial(const struct fo_view *v, const struct leas
 	bool same = same_client(ours, u);
 
 	/* 0. ours comes from an older copy of the store, and this was built on it (decision A7) */
-	if (u->forgot && theirs->serial > ours->serial)
+	if (u->forgot && lease_serial_later(theirs->serial, ours->serial))
 		return FO_REJECT_NONE;
 	/* 1. the same event once more: its acknowledgement was lost, or all is told again */
 	if (theirs->serial == ours->serial &&
@@ -148,10 +148,10 @@ static enum fo_reject judge_by_serial(const struct fo_view *v, const struct leas
 	if (unacked && they_live && (ours->state == LEASE_RELEASED || ours->state == LEASE_RESET))
 		return FO_REJECT_NONE;
 	/* 5. the serial; both changed it once: the primary's */
-	if (theirs->serial == ours->serial)
-		return v->primary ? FO_REJECT_LESS_CRITICAL : FO_REJECT_NONE;
-	if (theirs->serial > ours->serial)
+	if (lease_serial_later(theirs->serial, ours->serial))
 		return FO_REJECT_NONE;
+	if (!lease_serial_later(ours->serial, theirs->serial))
+		return v->primary ? FO_REJECT_LESS_CRITICAL : FO_REJECT_NONE;
 	return unacked ? FO_REJECT_LESS_CRITICAL : FO_REJECT_OUTDATED;
 }
 
@@ -322,7 +322,7 @@ static void keep_promise(struct lease *l, const struct lease *ours, const struct
 		l->expires = ours->expires;
 	if (l->sent_pet < l->expires)
 		l->sent_pet = l->expires;
-	l->serial = (ours->serial > l->serial ? ours->serial : l->serial) + 1;
+	l->serial = lease_serial_above(ours->serial, l->serial);
 	l->flags |= LEASE_DIRTY;
 }
 

@@ -143,7 +143,7 @@ static void tell_again(struct fo_endpoint *e, const struct fo_sent *s, const str
 	if (!e->own_kind || !l || l->flags & LEASE_DIRTY || l->serial == s->serial)
 		return;
 	d = fo_mark_dirty(l);
-	d.serial = (s->serial > l->serial ? s->serial : l->serial) + 1;
+	d.serial = lease_serial_above(s->serial, l->serial);
 	fo_store(e, &d, NULL);
 }
 

@@ -74,7 +74,7 @@ static uint32_t give_one(struct fo_endpoint *e, const struct lease *first)
 	l.acked_state = LEASE_FREE;
 	l.flags |= LEASE_DIRTY;
 	l.stos = sec_clamp(e->now.wall.sec);
-	l.serial++;
+	l.serial = lease_serial_next(l.serial);
 	fo_store(e, &l, NULL);
 	e->count.addresses_given++;
 	return 1;
@@ -96,7 +96,7 @@ static uint32_t give_runs(struct fo_endpoint *e, uint32_t range, int64_t n)
 		s.l.acked_state = LEASE_FREE;
 		s.l.flags = LEASE_DIRTY;
 		s.l.stos = sec_clamp(e->now.wall.sec);
-		s.l.serial++;
+		s.l.serial = lease_serial_next(s.l.serial);
 		fo_store_run(e, &s.l, s.n);
 		done += s.n;
 	}
@@ -180,7 +180,7 @@ static uint32_t take_runs(struct fo_endpoint *e, uint32_t range, int64_t n)
 			continue;
 		s.l.flags |= LEASE_DIRTY;
 		s.l.acked_state = LEASE_BACKUP;
-		s.l.serial++;
+		s.l.serial = lease_serial_next(s.l.serial);
 		fo_store_run(e, &s.l, s.n);
 		done += s.n;
 	}
@@ -196,7 +196,7 @@ static void take_one(struct fo_endpoint *e, const struct lease *l)
 
 	d.flags |= LEASE_DIRTY;
 	d.acked_state = LEASE_BACKUP;
-	d.serial++;
+	d.serial = lease_serial_next(d.serial);
 	fo_store(e, &d, NULL);
 	e->count.addresses_taken++;
 }
@@ -381,7 +381,7 @@ static uint32_t give_back_some(struct fo_endpoint *e, uint32_t range, int64_t n)
 		l.acked_state = LEASE_BACKUP;
 		l.flags |= LEASE_DIRTY;
 		l.stos = sec_clamp(e->now.wall.sec);
-		l.serial++;
+		l.serial = lease_serial_next(l.serial);
 		fo_store(e, &l, NULL);
 	}
 	return done;

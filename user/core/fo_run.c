@@ -128,7 +128,7 @@ static void tell_again(struct fo_endpoint *e, const struct fo_sent *s)
 		if (run->flags & LEASE_DIRTY || run->serial == s->serial)
 			continue;
 		d = fo_mark_dirty(run);
-		d.serial = (s->serial > run->serial ? s->serial : run->serial) + 1;
+		d.serial = lease_serial_above(s->serial, run->serial);
 		fo_store_run(e, &d, pool_run_length(e->pool, run));
 	}
 }
@@ -153,7 +153,7 @@ static void refused(struct fo_endpoint *e, const struct lease *run, uint32_t n,
 		      });
 	if (leave) {
 		d = fo_mark_dirty(run);
-		d.serial++;
+		d.serial = lease_serial_next(d.serial);
 		fo_store_run(e, &d, n);
 		e->take_at = mono_add_us(e->now.mono, FO_TAKE_AGAIN_US);
 	} else if (dirty) {

@@ -64,6 +64,24 @@ struct lease_client {
 	uint8_t relay_agent[255];
 };
 
+/* Of two changes the later one, as serial numbers go round (RFC 1982): also of an address whose
+ * number a partner has driven to the largest. 0 is that of an address nobody told of, and comes
+ * before all others. */
+static inline bool lease_serial_later(uint32_t a, uint32_t b)
+{
+	return a && (!b || (int32_t)(a - b) > 0);
+}
+
+static inline uint32_t lease_serial_next(uint32_t serial)
+{
+	return serial + 1 ? serial + 1 : 1;
+}
+
+static inline uint32_t lease_serial_above(uint32_t a, uint32_t b)
+{
+	return lease_serial_next(lease_serial_later(a, b) ? a : b);
+}
+
 static inline bool client_key_equal(struct client_key a, struct client_key b)
 {
 	return a.w[0] == b.w[0] && a.w[1] == b.w[1];

@@ -21,7 +21,7 @@ static struct lease changed(const struct lease *l, bool has_partner)
 {
 	struct lease n = *l;
 
-	n.serial++;
+	n.serial = lease_serial_next(n.serial);
 	if (has_partner)
 		n.flags |= LEASE_DIRTY;
 	return n;

@@ -188,7 +188,9 @@ enum { CLEAN = 0, DIRTY = 1 };
 struct rung {
 	const char *ref;
 	struct {
-		uint8_t st, serial, client;
+		uint8_t st;
+		uint32_t serial;
+		uint8_t client;
 		uint32_t expires, cltt;
 	} ours, theirs;
 	bool dirty;
@@ -286,6 +288,11 @@ static void test_own_kind(void **state)
 		{ "5 lower", { LEASE_ACTIVE, 6, C1, LIVE }, { LEASE_ACTIVE, 5, C1, LIVE }, CLEAN, 15, 15 },
 		{ "5 lower", { LEASE_ACTIVE, 6, C1, LIVE }, { LEASE_ACTIVE, 5, C1, LIVE }, DIRTY, 16, 16 },
 		{ "5 equal", { LEASE_ACTIVE, 6, C1, LIVE }, { LEASE_ACTIVE, 6, C1, LIVE }, DIRTY, 16, 0 },
+		{ "5 past the largest", { LEASE_ACTIVE, UINT32_MAX, C1, LIVE }, { LEASE_ACTIVE, 1, C1, LIVE }, CLEAN, 0, 0 },
+		{ "5 past the largest", { LEASE_ACTIVE, 1, C1, LIVE }, { LEASE_ACTIVE, UINT32_MAX, C1, LIVE }, CLEAN, 15, 15 },
+		{ "5 half a round apart", { LEASE_ACTIVE, 6, C1, LIVE }, { LEASE_ACTIVE, 0x80000006, C1, LIVE }, CLEAN, 16, 0 },
+		{ "5 half a round apart", { LEASE_ACTIVE, 0x80000006, C1, LIVE }, { LEASE_ACTIVE, 6, C1, LIVE }, CLEAN, 16, 0 },
+		{ "5 never told of", { LEASE_NONE, 0 }, { LEASE_ABANDONED, UINT32_MAX }, CLEAN, 0, 0 },
 		{ "5 T000-3", { LEASE_ACTIVE, 6, C1, LIVE, NOW }, { LEASE_RELEASED, 7, C1, LIVE, NOW }, CLEAN, 0, 0 },
 	};
 	/* clang-format on */

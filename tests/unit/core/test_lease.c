@@ -129,6 +129,31 @@ static void stored_client_has_the_key_of_the_request(void **state)
 	assert_true(client_key_none(lease_client_key(&hash, &nobody)));
 }
 
+/* Of any number there is a next one that is later, and none of two is later than the other both
+ * ways; also after the largest, which only a partner without a mind gets to. */
+static void serials_go_round(void **state)
+{
+	static const uint32_t some[] = { 0, 1, 2, 0x7fffffff, 0x80000000, 0x80000001, UINT32_MAX };
+
+	(void)state;
+	for (unsigned i = 0; i < sizeof(some) / sizeof(some[0]); i++) {
+		uint32_t a = some[i], next = lease_serial_next(a);
+
+		assert_int_not_equal(next, 0);
+		assert_true(lease_serial_later(next, a));
+		assert_false(lease_serial_later(a, next));
+		assert_false(lease_serial_later(a, a));
+		assert_int_equal(lease_serial_later(a, 0), a != 0);
+		for (unsigned k = 0; k < sizeof(some) / sizeof(some[0]); k++)
+			assert_false(lease_serial_later(a, some[k]) &&
+				     lease_serial_later(some[k], a));
+	}
+	assert_int_equal(lease_serial_above(UINT32_MAX, 3), 4);
+	assert_int_equal(lease_serial_above(3, UINT32_MAX), 4);
+	assert_int_equal(lease_serial_above(0, UINT32_MAX), 1);
+	assert_int_equal(lease_serial_above(5, 9), 10);
+}
+
 static void states_have_names(void **state)
 {
 	(void)state;
@@ -150,6 +175,7 @@ int main(void)
 		cmocka_unit_test(digest_is_siphash_2_4_128),
 		cmocka_unit_test(what_makes_two_clients),
 		cmocka_unit_test(stored_client_has_the_key_of_the_request),
+		cmocka_unit_test(serials_go_round),
 		cmocka_unit_test(states_have_names),
 	};
 
