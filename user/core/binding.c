@@ -342,7 +342,7 @@ static void prolong(struct lease *l, const struct lease *ours, uint32_t end)
 	if (end <= l->expires)
 		return;
 	l->expires = end;
-	l->serial = (ours->serial > l->serial ? ours->serial : l->serial) + 1;
+	l->serial = lease_serial_above(ours->serial, l->serial);
 	l->flags |= LEASE_DIRTY;
 }
 
@@ -378,7 +378,7 @@ bool binding_recall(const struct lease *ours, const struct binding_update *u, wa
 	ret->bucket = theirs->bucket;
 	if (ret->rcvd_pet < theirs->rcvd_pet)
 		ret->rcvd_pet = theirs->rcvd_pet;
-	if (ret->serial < theirs->serial)
+	if (lease_serial_later(theirs->serial, ret->serial))
 		ret->serial = theirs->serial;
 	ret->expires = 0;
 	prolong(ret, ours, end);
