@@ -17,6 +17,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
@@ -353,6 +354,38 @@ static void half_a_message(void **state)
 	wait_until(downs == 1);
 }
 
+static unsigned told(const char *what)
+{
+	struct log_record r[64];
+	unsigned n = log_ring_read(0, r, 64), count = 0;
+
+	for (unsigned i = 0; i < n; i++)
+		count += !strcmp(r[i].what, what);
+	return count;
+}
+
+/* No descriptor is left: the loop sleeps, and the connection is taken when there is one again. */
+static void no_descriptor_left(void **state)
+{
+	struct rlimit before, now;
+	int fd;
+
+	(void)state;
+	start(SECONDARY);
+	fd = they_connect();
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+	now = before;
+	now.rlim_cur = (rlim_t)fd + 1; /* the lowest free one was theirs */
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &now), 0);
+	turns(20);
+	assert_int_equal(told("failover-accept-failed"), 1); /* it did not try in every turn */
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+	they_say(fd, FO_CONNECT);
+	wait_until(heard == 1);
+	close(fd);
+	wait_until(downs == 1);
+}
+
 /* A part in each turn, and all in the end; nothing while there is no room. */
 static void a_flood(void **state)
 {
@@ -629,6 +662,7 @@ static void a_slow_reader_gains_no_time(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(no_descriptor_left, setup, teardown),
 		cmocka_unit_test_setup_teardown(half_a_message, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_flood, setup, teardown),
 		cmocka_unit_test_setup_teardown(many_floods, setup, teardown),

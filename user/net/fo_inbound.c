@@ -6,6 +6,7 @@
  * Callers: fo_session (listeners), fo_guard (answers).
  * Standards: draft-ietf-dhc-failover-12 §8.
  */
+#include <errno.h>
 #include <netinet/tcp.h>
 #include <stdlib.h>
 #include <string.h>
@@ -278,6 +279,8 @@ static void inbound_start(struct fo_net *n, evutil_socket_t fd, const struct soc
 		inbound_adopt(in, ours);
 }
 
+#define ACCEPT_AGAIN_US 1000000
+
 void inbound_accept(struct evconnlistener *listener, evutil_socket_t fd, struct sockaddr *sa,
 		    int len, void *arg)
 {
@@ -300,4 +303,17 @@ void inbound_accept(struct evconnlistener *listener, evutil_socket_t fd, struct 
 	if (log_allow(&n->strangers, 6, clock_now().mono))
 		log_event(LOG_L_WARNING, "failover-connection-refused", "from=%s",
 			  evutil_inet_ntop(AF_INET, &from.sin_addr, text, sizeof(text)));
+}
+
+/* No descriptor or memory for another connection: accept again in a moment, not at once for ever. */
+void inbound_accept_failed(struct evconnlistener *listener, void *arg)
+{
+	struct fo_net *n = arg;
+	int err = errno;
+
+	(void)evconnlistener_disable(listener);
+	n->accept_again = mono_add_us(clock_now().mono, ACCEPT_AGAIN_US);
+	if (log_allow(&n->strangers, 6, clock_now().mono))
+		log_event(LOG_L_ERROR, "failover-accept-failed", "why=\"%s\" next=\"again in a second\"",
+			  strerror(err));
 }

@@ -303,6 +303,7 @@ static int listen_for(struct fo_net *n, unsigned i, char err[256])
 			 ntohs(at.sin_port), strerror(-r));
 		return r;
 	}
+	evconnlistener_set_error_cb(l, inbound_accept_failed);
 	n->listeners[n->n_listeners++] = l;
 	return 0;
 }
@@ -443,10 +444,13 @@ static void link_go_on(struct link *l)
 void fo_net_turn(struct fo_net *n)
 {
 	unsigned at = n->left_out < n->n_links ? n->left_out : 0;
+	bool again = n->accept_again.us && n->accept_again.us <= clock_now().mono.us;
 
-	if (n->accepts >= TURN_ACCEPTS)
+	if (n->accepts >= TURN_ACCEPTS || again)
 		for (unsigned i = 0; i < n->n_listeners; i++)
 			(void)evconnlistener_enable(n->listeners[i]);
+	if (again)
+		n->accept_again.us = 0;
 	n->accepts = n->messages = 0;
 	n->left_out = n->n_links;
 	for (unsigned i = 0; i < n->n_links; i++, at = at + 1 < n->n_links ? at + 1 : 0)

@@ -59,6 +59,7 @@ struct fo_net {
 	unsigned n_listeners;
 	unsigned accepts, messages; /* in this turn */
 	unsigned left_out;	    /* likewise: the first link that had none left; n_links none */
+	mono_t accept_again; /* a listener waits; 0 none */
 	struct inbound *inbound;
 	struct leaving *leaving;
 	struct log_limit strangers;
@@ -80,6 +81,7 @@ void link_refused(struct link *l, enum fo_close_reason why);
 
 void inbound_accept(struct evconnlistener *listener, evutil_socket_t fd, struct sockaddr *sa,
 		    int len, void *net);
+void inbound_accept_failed(struct evconnlistener *listener, void *arg);
 void inbound_use(struct inbound *in); /* its callbacks and limits on a connection */
 void inbound_drop(struct inbound *in);
 /* CONNECTACK; with a reason, then closed. */
