@@ -320,6 +320,10 @@ static const struct {
 	{ REL "  mode: hot-standby\n  local-share: 50\n",
 	  "f:9:16: warning: local-share has no effect in hot-standby: standby-reserve divides the "
 	  "addresses\n" },
+	{ REL "  mode: hot-standby\n  dialect: isc\n  contact-timeout: 6s\n  standby-reserve: 10\n",
+	  "f:11:20: warning: standby-reserve has no effect with dialect isc: an ISC dhcpd keeps "
+	  "half "
+	  "of the free addresses on each side\n" },
 	{ REL "  auto-partner-down: 59m\n",
 	  "f:8:22: warning: auto-partner-down is shorter than max-client-lead-time (1h): make it "
 	  "longer, or an address may be given twice when both servers live\n" },

@@ -47,7 +47,7 @@ conf_relation() { # SERVER
 relationships:
   - name: $RELATION
     role: $role
-    mode: load-balance
+    mode: ${MODE:-load-balance}
     local: ${NET_LINK_ADDR[$1]}
     partner: ${NET_LINK_ADDR[$other]}
     local-share: $share

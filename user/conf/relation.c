@@ -135,6 +135,11 @@ static void check(struct conf_ctx *c, const struct raw_relation *r)
 			c, node_or(r->node, r->buckets ? "buckets" : "local-share"),
 			"%s has no effect in hot-standby: standby-reserve divides the addresses",
 			r->buckets ? "buckets" : "local-share");
+	if (r->mode == 1 && r->dialect == FO_DIALECT_ISC &&
+	    !node_is_empty(node_get(r->node, "standby-reserve")))
+		conf_warning(c, node_or(r->node, "standby-reserve"),
+			     "standby-reserve has no effect with dialect isc: an ISC dhcpd keeps "
+			     "half of the free addresses on each side");
 	if (r->auto_partner_down && r->auto_partner_down < r->mclt)
 		conf_warning(c, node_or(r->node, "auto-partner-down"),
 			     "auto-partner-down is shorter than max-client-lead-time (%s): make it "

@@ -35,13 +35,15 @@ static struct fo_share_rule rule_of(const struct fo_endpoint *e)
 	const struct fo_conf *c = e->conf;
 	struct fo_share_rule r = { .misbalance = c->misbalance, .ownership = c->ownership };
 
-	if (c->policy.hot_standby) {
+	if (e->isc) {
+		r.percent = 50; /* it balances to that, whatever the mode */
+	} else if (c->policy.hot_standby) {
 		r.percent = c->standby_reserve;
 		r.round_up = c->policy.active_is_primary;
 		if (!c->policy.active_is_primary) /* mirrored: the reserve is the primary's */
 			r.percent = 100 - c->standby_reserve;
 	} else {
-		r.percent = e->own_kind ? c->share_secondary : 50; /* an ISC balances to that */
+		r.percent = c->share_secondary;
 	}
 	if (r.percent > 100)
 		r.percent = 100;

@@ -4,6 +4,8 @@
  */
 #include "fo_world.h"
 
+#include "core/server.h"
+
 #define P (&w->n[0])
 #define S (&w->n[1])
 
@@ -1166,6 +1168,23 @@ static void test_asks_an_isc_primary(void **state)
 	world_done(w);
 }
 
+/* An ISC knows halves only, in hot standby as well. */
+static void test_halves_in_hot_standby(void **state)
+{
+	struct world *w = alone(true);
+
+	(void)state;
+	P->conf.policy.hot_standby = P->conf.policy.active_is_primary = true;
+	P->conf.standby_reserve = 5;
+	isc_link(P);
+	isc_tells_all(P);
+	state_from(P, FO_RECOVER_DONE);
+	state_from(P, FO_NORMAL);
+	(void)take(P, 0, 1, NULL);
+	assert_int_equal(count_state(P, 0, LEASE_BACKUP), 32);
+	world_done(w);
+}
+
 static void test_gives_back_when_asked(void **state)
 {
 	struct world *w = beside_isc(false);
@@ -1266,6 +1285,62 @@ static void test_refused_is_answered(void **state)
 	world_done(w);
 }
 
+/* --- disputed (§5.5) ----------------------------------------------------------------------------
+ */
+
+/* What a client hears that renews @addr at this server. Return: message type, 0 nothing. */
+static unsigned renews(struct node *n, unsigned client, uint32_t addr)
+{
+	static struct dhcp_msg m;
+	struct lease_client lc = client_of(client);
+	struct server_decision d;
+	struct server_ctx ctx = { .scopes = &n->w->table,
+				  .pool = n->pool,
+				  .views = &n->view,
+				  .server_identifier = 1,
+				  .authoritative = true };
+	struct server_request req = { .msg = &m, .key = lease_client_key(&secret, &lc) };
+	struct now now = now_of(n);
+
+	memset(&m, 0, sizeof(m));
+	m.op = 1;
+	m.type = DHCPREQUEST;
+	m.htype = lc.htype;
+	m.hlen = lc.hlen;
+	m.ciaddr = m.giaddr = addr;
+	memcpy(m.chaddr, lc.chaddr, lc.hlen);
+	server_decide(&ctx, &req, &now, &d);
+	return d.answer ? d.reply.type : 0;
+}
+
+/* The primary refuses our client's lease, since it has given the address to another: ours is
+ * renewed until the primary says whose it is, and told no after that. */
+static void test_disputed(void **state)
+{
+	struct world *w = beside_isc(false);
+	const struct fo_msg *m;
+	struct fo_binding b;
+	unsigned cursor = 0;
+	uint32_t addr;
+
+	(void)state;
+	assert_true(request(S, 3, true));
+	m = heard_within(S, FO_BNDUPD, 1.5);
+	addr = w->client_addr[3];
+	assert_non_null(m);
+	assert_true(fo_msg_next_binding(m, &cursor, &b));
+	ack(S, m->xid, addr, FO_REJECT_IN_USE);
+	assert_int_equal(renews(S, 3, addr), DHCPACK);
+	b = told(addr, LEASE_ACTIVE, 9);
+	b.expires = now_sec(w) + 600;
+	b.pet = now_sec(w) + 900;
+	assert_int_equal(update(S, &b), 0);
+	assert_int_equal(renews(S, 3, addr), DHCPNAK);
+	(void)take(S, addr, 2, &cursor);
+	assert_int_equal(cursor, 0); /* nor does the primary hear of it again */
+	world_done(w);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -1296,10 +1371,12 @@ int main(void)
 		cmocka_unit_test(test_share_is_refusable),
 		cmocka_unit_test(test_reservations_stay_here),
 		cmocka_unit_test(test_asks_an_isc_primary),
+		cmocka_unit_test(test_halves_in_hot_standby),
 		cmocka_unit_test(test_gives_back_when_asked),
 		cmocka_unit_test(test_never_takes_from_an_isc),
 		cmocka_unit_test(test_refused_is_no_duel),
 		cmocka_unit_test(test_refused_is_answered),
+		cmocka_unit_test(test_disputed),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
