@@ -209,6 +209,7 @@ void fo_updates_reset(struct fo_endpoint *e)
 	e->asked_xid = 0;
 	e->ask_at = MONO_NEVER;
 	fo_isc_told_reset(e);
+	fo_isc_first_reset(e);
 	e->dump.active = e->asked_of_us = false;
 	e->dump.flights = 0;
 	fo_updates_retry(e);

@@ -108,8 +108,8 @@ static bool same_view(const struct fo_view *a, const struct fo_view *b)
 }
 
 /* Recovered, while the partner is not there: it is likely in PARTNER-DOWN and reclaims an address
- * MCLT after what it knows, so that renewals it hears nothing of would soon be promises on addresses
- * of others. */
+ * MCLT after what it knows, so that renewals it hears nothing of would soon be promises on
+ * addresses of others. */
 bool fo_held(const struct fo_endpoint *e)
 {
 	bool linked = e->link == LINK_UP && e->heard;
@@ -350,7 +350,7 @@ struct fo_endpoint *fo_endpoint_init(void *mem, size_t size, const struct fo_con
 	e->isc = c->dialect == FO_DIALECT_ISC;
 	e->handshake_at = e->contact_at = e->tell_at = e->settle_at = e->startup_at = e->safe_at =
 		e->ack_at = e->retry_at = e->ask_at = MONO_NEVER;
-	e->lazy.at = e->told.at = MONO_NEVER;
+	e->lazy.at = e->told.at = e->first_until = MONO_NEVER;
 	e->balance_at = mono_add_us(now->mono, FO_BALANCE_US);
 	e->operational_at = mono_add_us(now->mono, FO_OPERATIONAL_SEC * FO_SEC_US);
 	load(e, rec);
@@ -448,7 +448,7 @@ static mono_t next_of_link(const struct fo_endpoint *e)
 		t = mono_min(t, e->dump_at);
 	if (fo_awaits_partner(e))
 		t = mono_min(t, mono_add_us(e->progress, FO_STUCK_US));
-	return mono_min(mono_min(t, e->ack_at), e->told.at);
+	return mono_min(mono_min(t, e->ack_at), mono_min(e->told.at, e->first_until));
 }
 
 mono_t fo_endpoint_next(const struct fo_endpoint *e)

@@ -154,8 +154,10 @@ struct fo_endpoint {
 	mono_t take_at;	   /* no runs are wanted back before */
 	struct fo_dump dump;
 	struct fo_told told;
-	bool asked_of_us; /* for a dump that is to begin at dump_at */
-	mono_t dump_at;	  /* earliest, whatever link it is asked on */
+	uint32_t first_xid; /* of the UPDREQ that an ISC answers before it hears from us; 0 none */
+	mono_t first_until; /* so long its answer is waited for; MONO_NEVER: it is not */
+	bool asked_of_us;   /* for a dump that is to begin at dump_at */
+	mono_t dump_at;	    /* earliest, whatever link it is asked on */
 	uint32_t n_flights, unacked, rejected, retry_sec;
 	uint32_t ack_len, n_acks;
 	uint8_t acks[FO_ACK_BUF]; /* whole BNDACK messages */
@@ -256,6 +258,11 @@ void fo_isc_asked(struct fo_endpoint *e, bool all);
 void fo_isc_told(struct fo_endpoint *e, uint32_t addr);
 bool fo_isc_told_all(struct fo_endpoint *e, uint32_t xid); /* with UPDDONE: is it the end? */
 void fo_isc_told_pump(struct fo_endpoint *e);
+/* Its own news come first: asked with its first STATE; they are on their way; UPDDONE. */
+void fo_isc_first_ask(struct fo_endpoint *e);
+bool fo_isc_first_waits(struct fo_endpoint *e);
+bool fo_isc_first_done(struct fo_endpoint *e, uint32_t xid); /* is it the answer to that? */
+void fo_isc_first_reset(struct fo_endpoint *e);
 void fo_isc_told_reset(struct fo_endpoint *e); /* the link is gone */
 
 /* --- fo_acked.c --- */

@@ -17,6 +17,7 @@
 #define DONE_US (1 * FO_SEC_US)	 /* something may be on its way, behind UPDDONE */
 #define PAUSE_US (1 * FO_SEC_US) /* room for an answer */
 #define CHUNK 1024		 /* refused at one time */
+#define FIRST_US (5 * FO_SEC_US) /* between its own news */
 #define ROUNDS_MAX 2		 /* who has not told by then does not have it */
 
 static void wait(struct fo_endpoint *e, int64_t us)
@@ -40,6 +41,8 @@ void fo_isc_asked(struct fo_endpoint *e, bool all)
 /* Clients make it speak of the same addresses again and again: that is no progress. */
 void fo_isc_told(struct fo_endpoint *e, uint32_t addr)
 {
+	if (e->first_xid)
+		e->first_until = mono_add_us(e->now.mono, FIRST_US);
 	if (e->asked_xid && pool_told(e->pool, addr))
 		wait(e, e->told.done ? DONE_US : QUIET_US);
 }
@@ -133,4 +136,46 @@ void fo_isc_told_pump(struct fo_endpoint *e)
 		wait(e, PAUSE_US);
 	else
 		ask_again(e);
+}
+
+/* --- its own news come first ------------------------------------------------------------------ */
+
+/*
+ * An ISC takes any update of ours over a change of its own that still waits to be sent: it compares
+ * only with what is on its way. After a time without link that is a lease which it has renewed, and
+ * we tell of as it was before: both servers would forget what the client was promised. So it is
+ * asked for what it has, and says so when we have acknowledged all of that; then it hears ours.
+ */
+void fo_isc_first_ask(struct fo_endpoint *e)
+{
+	uint8_t state = e->rec.end.state;
+
+	if (e->asked_xid || e->link != LINK_UP ||
+	    (state != FO_NORMAL && state != FO_COMM_INT && state != FO_PARTNER_DOWN))
+		return;
+	e->first_xid = fo_next_xid(e);
+	e->first_until = mono_add_us(e->now.mono, FIRST_US);
+	fo_send_plain(e, FO_UPDREQ, e->first_xid);
+}
+
+void fo_isc_first_reset(struct fo_endpoint *e)
+{
+	e->first_xid = 0;
+	e->first_until = MONO_NEVER;
+}
+
+bool fo_isc_first_waits(struct fo_endpoint *e)
+{
+	if (fo_due(e->first_until, &e->now))
+		fo_isc_first_reset(e);
+	return e->first_xid;
+}
+
+bool fo_isc_first_done(struct fo_endpoint *e, uint32_t xid)
+{
+	bool is = e->first_xid && xid == e->first_xid;
+
+	if (is)
+		fo_isc_first_reset(e);
+	return is;
 }

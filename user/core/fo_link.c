@@ -204,6 +204,8 @@ static void on_state(struct fo_endpoint *e, const struct fo_msg *m)
 	in.peer_startup = s.startup;
 	in.peer_stos = fo_translate(e, s.stos);
 	(void)fo_step(e, &in);
+	if (first && e->isc)
+		fo_isc_first_ask(e);
 	if (e->link == LINK_UP && e->tell_at.us != MONO_NEVER.us)
 		fo_link_tell(e);
 }

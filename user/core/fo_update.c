@@ -394,7 +394,7 @@ void fo_updates_pump(struct fo_endpoint *e)
 		return;
 	if (fo_due(e->settle_at, &e->now))
 		e->settle_at = MONO_NEVER;
-	while (send_one(e))
+	while (!fo_isc_first_waits(e) && send_one(e))
 		;
 	finish_dump(e);
 }
@@ -405,6 +405,7 @@ void fo_updates_ask(struct fo_endpoint *e, bool all)
 {
 	if (e->link != LINK_UP)
 		return;
+	fo_isc_first_reset(e); /* only the latest request is answered */
 	if (e->isc)
 		fo_isc_asked(e, all);
 	e->asked_xid = fo_next_xid(e);
@@ -463,7 +464,7 @@ void fo_updates_begin(struct fo_endpoint *e)
 
 void fo_updates_done(struct fo_endpoint *e, uint32_t xid)
 {
-	if (!e->asked_xid || (e->own_kind && xid != e->asked_xid))
+	if (fo_isc_first_done(e, xid) || !e->asked_xid || (e->own_kind && xid != e->asked_xid))
 		return;
 	if (!e->isc || fo_isc_told_all(e, xid))
 		fo_updates_told(e);

@@ -1285,6 +1285,69 @@ static void test_refused_is_answered(void **state)
 	world_done(w);
 }
 
+/* The link is lost and comes again; both were in NORMAL. */
+static void link_again(struct node *n)
+{
+	struct fo_connect c = isc_connect();
+	struct fo_writer wr;
+	TURN(n, now);
+
+	fo_endpoint_link_down(n->ep, &now, FO_CLOSE_PEER);
+	turn_end(n);
+	run(n->w, 1);
+	clear_queues(&n->w->n[!n->i]);
+	link_up(n);
+	begin(n, &wr, n->i ? FO_CONNECT : FO_CONNECTACK, 0, 1);
+	if (n->i)
+		fo_write_connect(&wr, &c);
+	else
+		fo_write_connectack(&wr, &c);
+	say(n, &wr);
+	state_from(n, FO_COMM_INT);
+	state_from(n, FO_NORMAL);
+	assert_int_equal(state_of(n), FO_NORMAL);
+}
+
+/* An ISC would forget a renewal of its own that it has not sent yet, if it heard first of the lease
+ * as it was before: so it is asked for its news, and hears ours after them. */
+static void test_its_news_come_first(void **state)
+{
+	(void)state;
+	for (unsigned k = 0; k < 4; k++) {
+		struct world *w = beside_isc(k & 1);
+		struct node *n = k & 1 ? P : S;
+		struct fo_binding b, sent;
+		const struct fo_msg *m;
+		uint32_t addr, xid;
+
+		assert_true(request(n, 2, true));
+		run(w, 0.1);
+		addr = w->client_addr[2];
+		link_again(n);
+		m = heard_within(n, FO_UPDREQ, 0.01);
+		assert_non_null(m);
+		xid = m->xid; /* it is overwritten */
+		assert_null(heard_within(n, FO_BNDUPD, 4));
+		if (k & 2) { /* no answer: it is not waited for any longer */
+			assert_int_equal(take(n, addr, 2, NULL).status, LEASE_ACTIVE);
+			world_done(w);
+			continue;
+		}
+		b = told(addr, LEASE_ACTIVE, 0);
+		b.chaddr = (struct octets){ (const uint8_t *)"\1\2\0\0\0\0\2", 7 };
+		b.expires = b.pet = now_sec(w) + 600;
+		assert_int_equal(update(n, &b), 0);
+		isc_done(n, xid);
+		sent = take(n, addr, 2, NULL);
+		assert_true(sent.status == 0 || sent.expires >= b.expires);
+		assert_true(n->disk.l[addr - FIRST].expires >= b.expires);
+		assert_true(request(n, 3, true)); /* the waiting is over */
+		run(w, 0.1);
+		assert_int_equal(take(n, w->client_addr[3], 2, NULL).status, LEASE_ACTIVE);
+		world_done(w);
+	}
+}
+
 /* --- disputed (§5.5) ----------------------------------------------------------------------------
  */
 
@@ -1376,6 +1439,7 @@ int main(void)
 		cmocka_unit_test(test_never_takes_from_an_isc),
 		cmocka_unit_test(test_refused_is_no_duel),
 		cmocka_unit_test(test_refused_is_answered),
+		cmocka_unit_test(test_its_news_come_first),
 		cmocka_unit_test(test_disputed),
 	};
 
