@@ -81,7 +81,7 @@ void pool_client_unlink(struct pool *p, uint32_t id)
 		*first = next ? next : r->client_next;
 	}
 	r->client_next = r->sib_next = r->sib_prev = 0;
-	r->flags &= (uint8_t)~ROW_BY_CLIENT;
+	r->flags &= (uint16_t)~ROW_BY_CLIENT;
 }
 
 const struct lease *pool_find_client(const struct pool *p, struct client_key key,

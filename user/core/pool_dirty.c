@@ -28,7 +28,7 @@ static void dequeue(struct pool *p, struct pool_relation *rel, uint32_t id)
 			rel->queue.last = r->dirty_prev;
 	}
 	r->dirty_next = r->dirty_prev = 0;
-	r->flags &= (uint8_t) ~(ROW_QUEUED | ROW_IN_FLIGHT);
+	r->flags &= (uint16_t) ~(ROW_QUEUED | ROW_IN_FLIGHT | ROW_ASKED);
 }
 
 static void enqueue_behind(struct pool *p, struct pool_relation *rel, uint32_t id, uint32_t before)
@@ -52,7 +52,8 @@ void pool_dirty_update(struct pool *p, uint32_t id, uint8_t was, uint64_t batch)
 {
 	struct row *r = &p->rows[id];
 	struct pool_relation *rel = relation_of(p, r->l.addr);
-	bool asked_for = rel && r->flags & ROW_QUEUED && r->batch <= rel->mark;
+	bool asked_for =
+		rel && r->flags & ROW_QUEUED && (r->batch <= rel->mark || r->flags & ROW_ASKED);
 	uint32_t before;
 
 	r->batch = batch;
@@ -69,6 +70,7 @@ void pool_dirty_update(struct pool *p, uint32_t id, uint8_t was, uint64_t batch)
 	for (before = rel->queue.last; before && p->rows[before].batch > r->batch;)
 		before = p->rows[before].dirty_prev;
 	enqueue_behind(p, rel, id, before);
+	r->flags |= asked_for ? ROW_ASKED : 0;
 }
 
 const struct lease *pool_dirty_first(const struct pool *p, unsigned relation, uint64_t durable)

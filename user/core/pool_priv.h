@@ -23,6 +23,7 @@ enum row_flag {
 	ROW_QUEUED = 32,    /* linked in the queue of its relationship */
 	ROW_IN_FLIGHT = 64, /* taken out of that queue */
 	ROW_TOLD = 128,	    /* the partner has told of it since it was asked for all */
+	ROW_ASKED = 256,    /* queued since the partner asked for updates, changed since then */
 };
 
 struct row {
@@ -41,7 +42,7 @@ struct row {
 	uint32_t dirty_next, dirty_prev;
 	uint32_t timer; /* place in the heap, from 1; 0 none */
 	uint32_t offer; /* number of the offer held for it; 0 none */
-	uint8_t flags;
+	uint16_t flags;
 };
 _Static_assert(sizeof(struct row) <= 104, "a million addresses in 100 MB");
 

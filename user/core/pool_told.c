@@ -18,7 +18,7 @@ void pool_told_none(struct pool *p, unsigned relation)
 			continue;
 		for (uint32_t id = r->base; id < r->base + r->size; id++)
 			if (p->rows[id].flags & ROW_TOLD) /* unused memory stays so */
-				p->rows[id].flags &= (uint8_t)~ROW_TOLD;
+				p->rows[id].flags &= (uint16_t)~ROW_TOLD;
 	}
 }
 

@@ -931,6 +931,39 @@ static void large_range_costs_nothing_unused(void **state)
 	end_pool();
 }
 
+static void change(struct pool *p, uint32_t addr, uint64_t batch)
+{
+	struct lease l = { .addr = addr, .state = LEASE_ACTIVE, .flags = LEASE_DIRTY };
+
+	assert_int_equal(pool_apply(p, &l, batch), 0);
+}
+
+/* A row that the partner asked for is told with its latest contents however often it changes while
+ * it waits; one that is dirty since then only holds up nothing. */
+static void asked_for_is_carried(void **state)
+{
+	struct addr_range r = { IP(10, 0, 0, 1), IP(10, 0, 0, 9), 0, 0 };
+	struct scope s = { .subnet = IP(10, 0, 0, 0), .prefix = 8, .n_ranges = 1, .relation = 0 };
+	struct scope_table t = { &s, 1, &r, 1 };
+	struct pool *p = new_pool(&t, 10);
+
+	(void)state;
+	change(p, r.first, 1);
+	pool_dirty_mark(p, 0, 1);
+	change(p, r.first, 2);
+	assert_int_equal(pool_dirty_carried(p, 0), 2);
+	change(p, r.first, 3);
+	assert_int_equal(pool_dirty_carried(p, 0), 3);
+	change(p, r.last, 3);
+	change(p, r.last, 4);
+	assert_int_equal(pool_dirty_carried(p, 0), 3);
+	pool_in_flight(p, r.first, true);
+	change(p, r.first, 5);
+	change(p, r.first, 6);
+	assert_int_equal(pool_dirty_carried(p, 0), 3);
+	end_pool();
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -942,6 +975,7 @@ int main(void)
 		cmocka_unit_test(addresses_outside),
 		cmocka_unit_test(whole_internet_is_too_much),
 		cmocka_unit_test(large_range_costs_nothing_unused),
+		cmocka_unit_test(asked_for_is_carried),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
