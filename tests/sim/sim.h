@@ -213,6 +213,7 @@ struct server {
 	uint32_t recv_serial[MAX_ADDR], recv_xid[MAX_ADDR];
 	uint32_t asked[MAX_ADDR];
 	uint64_t asked_rejects;
+	uint32_t asked_xid; /* of the partner's latest request */
 	uint32_t open_xids[128];
 	unsigned n_open_xids;
 	bool lost_ever;
@@ -442,6 +443,7 @@ void check_heard(struct world *w, struct server *s, const struct fo_msg *m);
 void check_view(struct world *w, struct server *s, const struct fo_view *v);
 void check_written(struct world *w, struct server *s, const struct op *o);
 void check_state(struct world *w, const struct server *s);
+void check_bound(struct world *w, const struct client *c); /* it has heard an ACK */
 void check_gave_up(struct world *w, struct client *c, uint32_t addr);
 void check_link_new(struct server *s);
 

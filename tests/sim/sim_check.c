@@ -64,6 +64,16 @@ static void promise(struct world *w, struct server *s, const struct out_reply *o
 	p->until = until;
 }
 
+/* What counts is the ACK that it took: an earlier one with a longer time, of which the answer was
+ * lost or which it outlived, is replaced (RFC 2131 §4.4.5). One that is yet to come it ignores. */
+void check_bound(struct world *w, const struct client *c)
+{
+	struct promise *p = &w->promise[c->addr - FIRST];
+
+	if (c->addr - FIRST < MAX_ADDR && p->client == c->i + 1)
+		p->until = c->ends;
+}
+
 void check_gave_up(struct world *w, struct client *c, uint32_t addr)
 {
 	struct promise *p = &w->promise[addr - FIRST];
@@ -269,11 +279,15 @@ static void connectack_leaves(struct world *w, struct server *s, const struct fo
 		violate(w, "terms-not-durable", 0, -1, "CONNECTACK before its terms are on disk");
 }
 
-/* All that was on our disk when the partner asked is on its disk, but for what it refused. */
-static void upddone_leaves(struct world *w, struct server *s)
+/* All that was on our disk when the partner asked is on its disk, but for what it refused. An
+ * answer to a request before its latest, which it does not take for one, may still be on its way
+ * (failover-behaviour §3.7, 7). */
+static void upddone_leaves(struct world *w, struct server *s, uint32_t xid)
 {
 	const struct disk *other = &w->s[!s->i].disk;
 
+	if (xid != s->asked_xid)
+		return;
 	if (!s->ep || s->asked_rejects != s->ep->count.updates_rejected_by_partner)
 		return;
 	for (unsigned a = 0; a < MAX_ADDR; a++)
@@ -306,7 +320,7 @@ void check_message(struct world *w, struct server *s, const uint8_t *msg, size_t
 		connectack_leaves(w, s, &m);
 		break;
 	case FO_UPDDONE:
-		upddone_leaves(w, s);
+		upddone_leaves(w, s, m.xid);
 		break;
 	default:
 		break;
@@ -348,6 +362,7 @@ void check_heard(struct world *w, struct server *s, const struct fo_msg *m)
 	case FO_UPDREQ:
 	case FO_UPDREQALL:
 		s->asked_rejects = s->ep ? s->ep->count.updates_rejected_by_partner : 0;
+		s->asked_xid = m->xid;
 		for (unsigned a = 0; a < MAX_ADDR; a++)
 			s->asked[a] = s->disk.has[a] ? s->disk.l[a].serial : 0;
 		break;

@@ -235,6 +235,7 @@ static void bind(struct world *w, struct client *c, const struct reply *a)
 	c->ends = c->sent + (int64_t)a->lease * SEC;
 	c->state = CL_BOUND;
 	c->xid = 0;
+	check_bound(w, c);
 	plan(w, c);
 }
 
