@@ -144,6 +144,11 @@ static int64_t bound(const struct world *w)
 		if (w->s[i].up && w->s[i].ep && w->s[i].ep->hold)
 			return -1; /* by A8 as long as there are signs of the partner */
 	}
+	/* Told to shut down, it serves nobody while the partner, which may be shut down itself,
+	 * acknowledges the rest; after 30 s it gives up and serves again (README). */
+	for (unsigned i = 0; i < 2; i++)
+		if (w->s[i].up && w->s[i].ep && fo_closing(w->s[i].ep))
+			return (a > b ? a : b) + FO_CLOSING_US / SEC;
 	return a > b ? a : b;
 }
 
