@@ -351,7 +351,7 @@ static void resume(struct world *w, struct server *s)
 	if (!s->up || s->frozen || !s->ep)
 		return;
 	state = s->ep->rec.end.state;
-	if (state != FO_PAUSED && state != FO_SHUTDOWN)
+	if (state != FO_PAUSED && state != FO_SHUTDOWN && !fo_closing(s->ep))
 		return;
 	reunite(w, s);
 	(void)operate(w, s, FO_EV_OP_RESUME);
