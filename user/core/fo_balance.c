@@ -282,11 +282,19 @@ static void ask_for_more(struct fo_endpoint *e, int64_t again_us)
 	fo_send_plain(e, FO_POOLREQ, fo_next_xid(e));
 }
 
+/* What is being told, or waits to be. What the partner refused waits for its next try, for an hour
+ * where it lacks a range: that keeps nothing else from moving. */
+static uint32_t busy(const struct fo_endpoint *e)
+{
+	uint32_t dirty = pool_dirty_count(e->pool, e->conf->relation);
+
+	return dirty > e->rejected ? dirty - e->rejected : 0;
+}
+
 /* Return: addresses given. What finds no room now follows when these have arrived. */
 static uint32_t balance_range(struct fo_endpoint *e, uint32_t range, bool eager)
 {
-	uint32_t busy = pool_dirty_count(e->pool, e->conf->relation);
-	int64_t room = busy < FO_BALANCE_CHUNK ? FO_BALANCE_CHUNK - busy : 0, move, hold;
+	int64_t room = busy(e) < FO_BALANCE_CHUNK ? FO_BALANCE_CHUNK - busy(e) : 0, move, hold;
 	struct fo_share_rule r = rule_of(e);
 	struct pool_counts c;
 
@@ -416,7 +424,7 @@ void fo_balance(struct fo_endpoint *e)
 
 void fo_balance_pump(struct fo_endpoint *e)
 {
-	bool room = pool_dirty_count(e->pool, e->conf->relation) < FO_BALANCE_CHUNK / 2;
+	bool room = busy(e) < FO_BALANCE_CHUNK / 2;
 
 	if (fo_due(e->balance_at, &e->now) || (e->more_to_move && room))
 		fo_balance(e);

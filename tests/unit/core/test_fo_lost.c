@@ -4,6 +4,7 @@
  * which it may have renewed and forgotten. failover-behaviour §3.6, §5.6; decision A7.
  */
 #include "fo_world.h"
+#include "core/pool_priv.h"
 
 static struct world *pair_with_window(uint32_t window)
 {
@@ -232,10 +233,39 @@ static void test_recover_beside_skew(void **state)
 	world_done(w);
 }
 
+/* The secondary lacks a range: what it refuses of it is tried again in an hour, and meanwhile keeps
+ * no address of the others from moving (decision A16). */
+static void test_refused_range_blocks_no_other(void **state)
+{
+	struct world *w = malloc(sizeof(*w));
+	struct node *p = &w->n[0], *s = &w->n[1];
+	struct scope_table full;
+
+	(void)state;
+	assert_non_null(w);
+	world_init(w, 3);
+	w->no_runs = true;
+	boot(p);
+	full = w->table;
+	p->pool->t = &full;
+	w->table.n_scopes = w->table.n_ranges = 2;
+	boot(s);
+	w->connect_at = w->us + 1000;
+	run(w, 20);
+	assert_int_equal(state_of(p), FO_NORMAL);
+	assert_true(dirty(p) >= FO_BALANCE_CHUNK);
+	assert_int_equal(count_state(s, 0, LEASE_BACKUP), range_size[0] / 2);
+	p->conf.share_secondary = 80;
+	run(w, 70);
+	assert_int_equal(count_state(s, 0, LEASE_BACKUP), range_size[0] * 80 / 100);
+	world_done(w);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_dump_ends_under_load),
+		cmocka_unit_test(test_refused_range_blocks_no_other),
 		cmocka_unit_test(test_renewed_during_dump),
 		cmocka_unit_test(test_forgotten_promise),
 		cmocka_unit_test(test_reclaim_when_in_force),
