@@ -1042,7 +1042,7 @@ static void test_who_expires(void **state)
 			world_done(w);
 			continue;
 		}
-		for (unsigned i = 0; i < 4; i++) {
+		for (unsigned i = 0; i < 2; i++) { /* less than an ISC may lag */
 			contact(n);
 			assert_int_equal(take(n, addr, 15, NULL).status, 0);
 		}

@@ -1335,6 +1335,23 @@ static uint32_t chance(uint32_t n)
 	return (uint32_t)(rng >> 33) % n;
 }
 
+/* As the secondary of an ISC: its word comes first, but not for ever (its clock may be ahead). */
+static void expire_beside_an_isc(void **state)
+{
+	struct lease l = { .addr = ADDR(20), .state = LEASE_ACTIVE, .acked_state = LEASE_ACTIVE,
+			   .expires = T0, .key = key_of(OWNER) };
+	struct lease next = { 0 };
+	uint32_t again;
+
+	(void)state;
+	enter(N2);
+	view.isc = true;
+	assert_false(server_expire(&view, &l, (wall_t){ T0 + 69 }, &next, &again));
+	assert_int_equal(again, T0 + 70);
+	assert_true(server_expire(&view, &l, (wall_t){ T0 + 70 }, &next, &again));
+	assert_int_equal(next.state, LEASE_EXPIRED);
+}
+
 struct holder {
 	uint32_t client;
 	int64_t until;
@@ -1490,6 +1507,7 @@ int main(void)
 		cmocka_unit_test(a_very_long_identifier),
 		cmocka_unit_test(on_hold_nothing_new_is_promised),
 		cmocka_unit_test(expiry),
+		cmocka_unit_test(expire_beside_an_isc),
 		cmocka_unit_test(no_address_for_two_clients),
 		cmocka_unit_test(every_reason_was_given),
 	};
