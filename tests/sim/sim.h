@@ -11,6 +11,7 @@
  *   sim_dgram.c   datagrams between clients and servers
  *   sim_client.c  DHCP clients
  *   sim_fault.c   what goes wrong
+ *   sim_script.c  seeds that begin with a story
  *   sim_check.c   invariants of every step
  *   sim_serve.c   who serves, and for how long nobody may
  *   sim_settle.c  what must hold when the faults are over
@@ -219,6 +220,8 @@ struct server {
 	bool lost_ever;
 	int64_t dead_since;
 	unsigned probe_answers;
+	bool overslept; /* for longer than the lead time, and has not begun anew */
+	uint32_t put_serial[MAX_ADDR];
 	int64_t held_until; /* lease clock: nothing new before; 0: was not away for long */
 	int64_t reclaim_looked, down_since; /* the view of PARTNER-DOWN is in force */
 };
@@ -294,13 +297,29 @@ struct fault {
 
 /* --- the world -------------------------------------------------------------------------------- */
 
+enum story_kind {
+	STORY_NONE,
+	STORY_RESTORED,
+	STORY_LOST_APART,
+	STORY_FROZEN,
+	STORY_DECLINES,
+	STORY_TAKEN_OVER,
+	STORY_CONFLICT,
+	STORY_KINDS
+};
+
+enum room { ROOM_BY_CHANCE, ROOM_TIGHT, ROOM_WIDE };
+
 struct terms { /* what differs between seeds */
 	unsigned clients, scopes, faults;
 	uint32_t lease_time, mclt, contact, startup;
 	int64_t length;	    /* us until the faults end */
 	unsigned loss, dup; /* percent */
 	int64_t delay_max, spike_max;
-	bool clocks_differ, false_pd_allowed, relays_only;
+	bool clocks_differ, false_pd_allowed, relays_only, no_wishes;
+	enum room room;
+	unsigned declines, share_primary; /* percent; 0: by chance */
+	unsigned arrive;		  /* the last client comes then, sec; 0: soon */
 };
 
 struct violation {
@@ -314,6 +333,7 @@ struct cover; /* sim_cover.c */
 
 struct world {
 	uint64_t seed, rnd;
+	enum story_kind story;
 	int64_t us;
 	struct terms t;
 	struct server s[2];
@@ -436,11 +456,19 @@ void fault_end(struct world *w, struct fault *f);
 void faults_over(struct world *w);
 const char *fault_name(unsigned kind);
 
+/* --- sim_script.c --- */
+enum story_kind story_of(uint64_t seed);
+void story_terms(struct world *w);
+unsigned story_faults(struct world *w, int64_t *ret_from);
+
 /* --- sim_check.c --- */
 void check_reply(struct world *w, struct server *s, const struct out_reply *o);
 void check_message(struct world *w, struct server *s, const uint8_t *msg, size_t len);
 void check_heard(struct world *w, struct server *s, const struct fo_msg *m);
 void check_view(struct world *w, struct server *s, const struct fo_view *v);
+void check_put(struct world *w, struct server *s, const struct lease *l);
+void check_decided(struct world *w, struct server *s, const struct lease *before,
+		   const struct lease *l);
 void check_written(struct world *w, struct server *s, const struct op *o);
 void check_state(struct world *w, const struct server *s);
 void check_bound(struct world *w, const struct client *c); /* it has heard an ACK */

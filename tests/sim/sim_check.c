@@ -5,7 +5,11 @@
  *   - no promise beyond the lead that the partner's knowledge allows (draft §5.2.1);
  *   - what is told stands on disk: ACK, BNDUPD, BNDACK, STATE, CONNECTACK, and the view in force;
  *   - UPDDONE comes after all that was asked for; the window is respected;
- *   - a client is not refused what it was promised.
+ *   - a client is not refused what it was promised;
+ *   - a number of a record goes back only to let a running lease in, no lease is over before its
+ * end;
+ *   - what a new state takes away is given by nobody, not even until its commit;
+ *   - who stood still for longer than the lead time begins anew before it serves (decision A19).
  */
 #include "sim.h"
 
@@ -159,6 +163,10 @@ void check_reply(struct world *w, struct server *s, const struct out_reply *o)
 {
 	uint32_t addr = o->lease.addr;
 
+	if (s->overslept)
+		violate(w, "overslept", addr, o->r.client,
+			"%c stood still for longer than the lead time, and answers as before",
+			"PS"[s->i]);
 	if (o->r.type == DHCPNAK)
 		refused(w, s, o);
 	if (o->r.type != DHCPACK || !o->r.yiaddr)
@@ -298,6 +306,16 @@ static void upddone_leaves(struct world *w, struct server *s, uint32_t xid)
 				"PS"[s->i], other -> l[a].serial, s->asked[a]);
 }
 
+/* Who knows that its storage is an older one does not rely on what that says of the partner. */
+static void nothing_counts(struct world *w, const struct server *s)
+{
+	for (unsigned a = 0; s->disk.rec.end.lost_storage && a < MAX_ADDR; a++)
+		if (s->disk.has[a] && s->disk.l[a].acked_pet)
+			violate(w, "marks", FIRST + a, -1,
+				"%c asks for everything, and relies on what its former life was told",
+				"PS"[s->i]);
+}
+
 void check_message(struct world *w, struct server *s, const uint8_t *msg, size_t len)
 {
 	static struct fo_msg m;
@@ -321,6 +339,9 @@ void check_message(struct world *w, struct server *s, const uint8_t *msg, size_t
 		break;
 	case FO_UPDDONE:
 		upddone_leaves(w, s, m.xid);
+		break;
+	case FO_UPDREQALL:
+		nothing_counts(w, s);
 		break;
 	default:
 		break;
@@ -373,6 +394,32 @@ void check_heard(struct world *w, struct server *s, const struct fo_msg *m)
 
 /* --- disk, state, view --------------------------------------------------------------------------
  */
+
+void check_put(struct world *w, struct server *s, const struct lease *l)
+{
+	uint32_t *last = &s->put_serial[l->addr - FIRST < MAX_ADDR ? l->addr - FIRST : 0];
+	bool runs = l->state == LEASE_ACTIVE && l->expires > s->now.wall.sec;
+	int64_t stepped = (s->off_max - s->off_min) / SEC; /* its clock, since it was written */
+
+	if (l->serial < *last && !runs)
+		violate(w, "serial-back", l->addr, -1, "%c: %08x %s, serial %u after %u",
+			"PS"[s->i], l -> addr, lease_state_name(l->state), l -> serial, *last);
+	if (l->state == LEASE_EXPIRED && l->expires > s->now.wall.sec + stepped)
+		violate(w, "expired-early", l->addr, -1, "%c: %08x is over %d s before its end",
+			"PS"[s->i], l -> addr, (int)(l->expires - s->now.wall.sec));
+	*last = l->serial;
+}
+
+/* Judged by the state that was entered, not by the view that is in force. */
+void check_decided(struct world *w, struct server *s, const struct lease *before,
+		   const struct lease *l)
+{
+	if (l->state != LEASE_ACTIVE || !s->ep || before->flags & LEASE_RESERVED ||
+	    before->state != (s->i ? LEASE_FREE : LEASE_BACKUP) || s->ep->view.partner_down)
+		return;
+	violate(w, "partners-share", l->addr, -1, "%c gives %08x, which is the partner's, in %s",
+		"PS"[s->i], l -> addr, fo_state_name(s->ep->rec.end.state));
+}
 
 void check_written(struct world *w, struct server *s, const struct op *o)
 {

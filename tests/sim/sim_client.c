@@ -8,7 +8,7 @@
 
 #define SETTLE_US (12 * SEC) /* after a release or conflict: what was on its way has arrived */
 
-enum { LEAVE_NOT, LEAVE_RELEASE, LEAVE_SILENTLY, LEAVE_REBOOT };
+enum { LEAVE_NOT, LEAVE_RELEASE, LEAVE_SILENTLY, LEAVE_REBOOT, LEAVE_CONFLICT };
 
 const char *client_state_name(unsigned s)
 {
@@ -47,7 +47,7 @@ void client_init(struct world *w, unsigned i)
 	c->bucket = loadbal_bucket(w->s[0].conf.policy.hash_identity, c->who.id, c->who.id_len,
 				   c->who.chaddr, 6);
 	c->state = CL_OFF;
-	set_timer(w, c, below(w, 20 * SEC));
+	set_timer(w, c, (int64_t)below(w, w->t.arrive ? w->t.arrive * 1000 : 20000) * 1000);
 }
 
 /* --- sending ---------------------------------------------------------------------------------- */
@@ -146,7 +146,7 @@ static void begin(struct world *w, struct client *c, enum client_state state)
 	c->tries = 0;
 	c->n_offers = 0;
 	if (state == CL_SELECTING)
-		c->wish = chance(w, 20) ? 60 + below(w, 400) : 0;
+		c->wish = !w->t.no_wishes && chance(w, 20) ? 60 + below(w, 400) : 0;
 }
 
 static void start(struct world *w, struct client *c)
@@ -169,6 +169,20 @@ static void turn_off(struct world *w, struct client *c, int64_t for_us)
 	set_timer(w, c, w->us + for_us);
 }
 
+static void decline(struct world *w, struct client *c, uint32_t addr, uint32_t server_id)
+{
+	struct request r = request(w, c, DHCPDECLINE);
+
+	r.requested = addr;
+	r.server_id = server_id;
+	r.xid = (uint32_t)rnd(w);
+	c->xid = 0;
+	broadcast(w, c, &r);
+	check_gave_up(w, c, addr);
+	c->addr = 0;
+	turn_off(w, c, SETTLE_US);
+}
+
 static void leave(struct world *w, struct client *c)
 {
 	uint8_t how = c->leave_how;
@@ -185,6 +199,8 @@ static void leave(struct world *w, struct client *c)
 		if (chance(w, 50))
 			c->addr = 0;
 		turn_off(w, c, SETTLE_US + below(w, 60 * SEC));
+	} else if (how == LEAVE_CONFLICT) { /* found later (RFC 5227 2.4) */
+		decline(w, c, c->addr, c->server_id);
 	} else if (how == LEAVE_SILENTLY) {
 		turn_off(w, c, 5 * SEC + below(w, 200 * SEC));
 	} else {
@@ -196,28 +212,15 @@ static void plan(struct world *w, struct client *c)
 {
 	unsigned roll = below(w, 100);
 
-	c->leave_how = roll < 10   ? LEAVE_RELEASE
-		       : roll < 16 ? LEAVE_SILENTLY
-		       : roll < 24 ? LEAVE_REBOOT
-				   : LEAVE_NOT;
+	c->leave_how = roll < 10		   ? LEAVE_RELEASE
+		       : roll < 16		   ? LEAVE_SILENTLY
+		       : roll < 24		   ? LEAVE_REBOOT
+		       : roll < 24 + w->t.declines ? LEAVE_CONFLICT
+						   : LEAVE_NOT;
 	c->leave_at = w->us + below(w, (uint32_t)(w->t.lease_time * SEC));
 	if (w->quiet)
 		c->leave_how = LEAVE_NOT;
 	set_timer(w, c, c->leave_how && c->leave_at < c->t1 ? c->leave_at : c->t1);
-}
-
-static void decline(struct world *w, struct client *c, const struct reply *a)
-{
-	struct request r = request(w, c, DHCPDECLINE);
-
-	r.requested = a->yiaddr;
-	r.server_id = a->server_id;
-	r.xid = (uint32_t)rnd(w);
-	c->xid = 0;
-	broadcast(w, c, &r);
-	check_gave_up(w, c, a->yiaddr);
-	c->addr = 0;
-	turn_off(w, c, SETTLE_US);
 }
 
 static void bind(struct world *w, struct client *c, const struct reply *a)
@@ -225,7 +228,7 @@ static void bind(struct world *w, struct client *c, const struct reply *a)
 	bool fresh = c->state == CL_REQUESTING;
 
 	if (fresh && !w->quiet && below(w, 200) == 0) {
-		decline(w, c, a);
+		decline(w, c, a->yiaddr, a->server_id);
 		return;
 	}
 	c->addr = a->yiaddr;

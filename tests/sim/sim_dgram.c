@@ -229,6 +229,7 @@ static void hear(struct world *w, struct server *s, const struct request *r)
 	partner_sign(s, &m, &d);
 	if (d.change) {
 		before = *pool_get(s->pool, d.lease.addr);
+		check_decided(w, s, &before, &d.lease);
 		disk_put(s, &d.lease, d.change_client ? &d.client : NULL);
 		(void)pool_apply(s->pool, &d.lease, s->open_no);
 		s->touched = true;

@@ -40,6 +40,7 @@ void disk_put(struct server *s, const struct lease *l, const struct lease_client
 {
 	struct op *o = new_op(&s->open, c ? OP_LEASE_CLIENT : OP_LEASE);
 
+	check_put(the_world, s, l);
 	o->l = *l;
 	if (c)
 		o->c = client_small(c);

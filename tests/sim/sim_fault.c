@@ -64,15 +64,23 @@ static int64_t pick_length(struct world *w)
 void faults_plan(struct world *w)
 {
 	uint64_t keep = w->rnd;
+	int64_t from = 10 * SEC;
+	unsigned told;
 
 	w->rnd = (w->seed + 7) * 0xd1342543de82ef95ULL | 1;
 	for (unsigned i = 0; i < 8; i++)
 		(void)rnd(w);
-	for (unsigned i = 0; i < w->t.faults; i++) {
+	told = story_faults(w, &from);
+	for (unsigned i = 0; i < told; i++)
+		if (!w->fault_skipped[i])
+			at(w, w->faults[i].at, EV_FAULT, 0, i);
+	if (w->t.faults < told + 3)
+		w->t.faults = told + 3;
+	for (unsigned i = told; i < w->t.faults; i++) {
 		struct fault *f = &w->faults[i];
 
 		f->kind = pick_kind(w);
-		f->at = 10 * SEC + (int64_t)(rnd(w) % (uint64_t)(w->t.length - 10 * SEC));
+		f->at = from + (int64_t)(rnd(w) % (uint64_t)(w->t.length - from));
 		f->lasts = pick_length(w);
 		f->a = below(w, 1u << 16);
 		f->b = below(w, 1u << 16);
@@ -112,10 +120,12 @@ static bool store_is_good(const struct server *s)
 static bool may_lose_store(const struct world *w, const struct server *s)
 {
 	const struct fo_end *e = &s->disk.rec.end;
+	bool rests = e->state == FO_STARTUP || e->state == FO_PAUSED || e->state == FO_SHUTDOWN;
 
 	return !w->restoring && store_is_good(&w->s[!s->i]) && s->disk.has_rec && e->ever_normal &&
-	       !e->lost_storage && e->state != FO_RECOVER && e->saved != FO_RECOVER &&
-	       fo_any(w->s[!s->i].disk.rec.incarnation, 16) && !w->cut[0] && !w->cut[1];
+	       !e->lost_storage && (rests ? e->saved : e->state) != FO_RECOVER &&
+	       fo_any(w->s[!s->i].disk.rec.incarnation, 16) &&
+	       (w->story == STORY_LOST_APART || (!w->cut[0] && !w->cut[1]));
 }
 
 /* Whoever comes back beside a partner that took over is not cut off from it. */
@@ -182,7 +192,8 @@ static bool restore(struct world *w, struct server *s, const struct fault *f)
 
 	if (!s->has_backup || !may_lose_store(w, s))
 		return false;
-	if (!tool && (s->backup.starts + 1 >= theirs->peer_start_count || !s->conn))
+	if (!tool && (s->backup.starts + 1 >= theirs->peer_start_count || !s->conn || w->cut[0] ||
+		      w->cut[1]))
 		return false;
 	server_kill(w, s, false);
 	s->disk = s->backup;
@@ -214,8 +225,8 @@ static bool declare_down(struct world *w, struct server *s, const struct fault *
 		return false;
 	if (f->b >> 31 && p->up && s->up)
 		server_kill(w, p, f->c & 1);
-	if (p->up && !w->t.false_pd_allowed)
-		return false;
+	if (p->up && !w->t.false_pd_allowed && (!p->frozen || w->cut[0] || w->cut[1]))
+		return false;	/* who stands still looks dead */
 	if (!p->up && f->c & 2) /* the operator knows since when */
 		since = (uint32_t)(server_clock(w, s).wall.sec - (w->us - p->dead_since) / SEC + 2);
 	refused = server_operate(w, s, FO_EV_OP_PARTNER_DOWN, since);

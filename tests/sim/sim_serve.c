@@ -7,7 +7,9 @@
 
 static unsigned shown(const struct server *s)
 {
-	return !s->up || s->frozen ? FO_STATE_NONE : s->ep ? s->ep->rec.end.state : FO_STATE_NONE;
+	if (!s->up || s->frozen || !s->ep)
+		return FO_STATE_NONE;
+	return fo_closing(s->ep) ? FO_SHUTDOWN : s->ep->rec.end.state;
 }
 
 static bool serves(const struct server *s)
@@ -126,6 +128,11 @@ static int64_t bound_of(const struct world *w, unsigned state)
 	return 0;
 }
 
+static bool halted(unsigned state)
+{
+	return state == FO_PAUSED || state == FO_SHUTDOWN;
+}
+
 /* Both wait for each other at most as long as the slower one; where one is gone for good, the other
  * has its own bound, unless it has to hear the partner before it may serve. */
 static int64_t bound(const struct world *w)
@@ -136,6 +143,8 @@ static int64_t bound(const struct world *w)
 
 	if (a < 0 && b < 0)
 		return -1;
+	if (halted(p) + (p == FO_POTENTIAL_CONFLICT) + halted(s) + (s == FO_POTENTIAL_CONFLICT) == 2)
+		return -1; /* a conflict is resolved by both: the operator's wish */
 	for (unsigned i = 0; apart && i < 2; i++) {
 		unsigned k = i ? s : p;
 

@@ -163,6 +163,8 @@ static void load_pool(struct world *w, struct server *s)
 	s->pool = pool_init(s->pool_mem, size, &w->table, MAX_OFFERS);
 	s->newest = 0;
 	load_runs(s);
+	for (unsigned a = 0; a < MAX_ADDR; a++)
+		s->put_serial[a] = s->disk.has[a] ? s->disk.l[a].serial : 0;
 	for (unsigned a = 0; a < MAX_ADDR; a++) {
 		struct lease l = s->disk.l[a];
 		struct lease_client c;
@@ -188,6 +190,7 @@ static void load_endpoint(struct server *s)
 	if (size > sizeof(mem[0]))
 		abort();
 	memset(mem[s->i], 0, size);
+	s->overslept = false;
 	s->ep = fo_endpoint_init(mem[s->i], size, &s->conf, s->disk.has_rec ? &s->disk.rec : NULL,
 				 s->disk.starts, s->pool, &s->hash, &sink, &s->now);
 	fo_endpoint_turn(s->ep, s->open_no, &s->now);
@@ -315,6 +318,8 @@ static void turn_begin(struct world *w, struct server *s)
 void server_thaw(struct world *w, struct server *s)
 {
 	s->frozen = false;
+	s->overslept = s->serving && s->ep &&
+		       server_clock(w, s).mono.us - s->frozen_since > (s->ep->rec.mclt + 1) * SEC;
 	server_wake(w, s, w->us);
 }
 

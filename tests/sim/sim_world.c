@@ -195,6 +195,7 @@ static void make_terms(struct world *w)
 		.false_pd_allowed = chance(w, 15),
 	};
 	t->length += t->mclt * 4 * SEC;
+	story_terms(w);
 }
 
 static void make_policy(struct world *w, struct fo_conf *p, struct fo_conf *s)
@@ -211,7 +212,7 @@ static void make_policy(struct world *w, struct fo_conf *p, struct fo_conf *s)
 	};
 	for (unsigned b = 0; b < buckets; b++)
 		p->policy.hba[b / 8] |= (uint8_t)(1u << b % 8);
-	p->share_secondary = 100 - share;
+	p->share_secondary = 100 - (w->t.share_primary ? w->t.share_primary : share);
 	p->standby_reserve = PICK(w, reserve);
 	s->policy = p->policy;
 	s->share_secondary = p->share_secondary;
@@ -307,6 +308,8 @@ static void make_scopes(struct world *w)
 {
 	bool tight = chance(w, 35), reserved = chance(w, 40);
 
+	if (w->t.room)
+		tight = w->t.room == ROOM_TIGHT;
 	w->table = (struct scope_table){ w->scopes, w->t.scopes, w->ranges, 0 };
 	for (unsigned i = 0; i < w->t.scopes; i++)
 		make_scope(w, i, tight, reserved);
@@ -407,6 +410,7 @@ void world_init(struct world *w, uint64_t seed)
 	reset(w);
 	thread_lists(w);
 	w->seed = seed;
+	w->story = story_of(seed);
 	w->rnd = (seed + 1) * 0x9e3779b97f4a7c15ULL | 1;
 	for (unsigned i = 0; i < 8; i++)
 		(void)rnd(w);
