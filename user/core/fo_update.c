@@ -10,8 +10,8 @@
 
 bool fo_taking_back(const struct fo_endpoint *e, const struct lease *l)
 {
-	return e->conf->primary && l->state == LEASE_BACKUP && l->flags & LEASE_DIRTY &&
-	       l->acked_state == LEASE_BACKUP;
+	return e->conf->primary && e->rec.end.state == FO_NORMAL && l->state == LEASE_BACKUP &&
+	       l->flags & LEASE_DIRTY && l->acked_state == LEASE_BACKUP;
 }
 
 struct lease fo_mark_dirty(const struct lease *l)
