@@ -72,7 +72,7 @@ static void check_reclaim(struct world *w)
 		for (unsigned a = 0; a < MAX_ADDR; a++) {
 			const struct lease *l = &s->disk.l[a];
 
-			if (!s->disk.has[a] ||
+			if (!s->disk.has[a] || pool_get(s->pool, FIRST + a)->serial != l->serial ||
 			    (l->state != LEASE_EXPIRED && l->state != LEASE_RELEASED))
 				continue;
 			if (s->now.wall.sec >
@@ -143,7 +143,8 @@ static int64_t bound(const struct world *w)
 
 	if (a < 0 && b < 0)
 		return -1;
-	if (halted(p) + (p == FO_POTENTIAL_CONFLICT) + halted(s) + (s == FO_POTENTIAL_CONFLICT) == 2)
+	if (halted(p) + (p == FO_POTENTIAL_CONFLICT) + halted(s) + (s == FO_POTENTIAL_CONFLICT) ==
+	    2)
 		return -1; /* a conflict is resolved by both: the operator's wish */
 	for (unsigned i = 0; apart && i < 2; i++) {
 		unsigned k = i ? s : p;
