@@ -312,7 +312,8 @@ static void nothing_counts(struct world *w, const struct server *s)
 	for (unsigned a = 0; s->disk.rec.end.lost_storage && a < MAX_ADDR; a++)
 		if (s->disk.has[a] && s->disk.l[a].acked_pet)
 			violate(w, "marks", FIRST + a, -1,
-				"%c asks for everything, and relies on what its former life was told",
+				"%c asks for everything, and relies on what its former life was "
+				"told",
 				"PS"[s->i]);
 }
 
@@ -414,7 +415,7 @@ void check_put(struct world *w, struct server *s, const struct lease *l)
 void check_decided(struct world *w, struct server *s, const struct lease *before,
 		   const struct lease *l)
 {
-	if (l->state != LEASE_ACTIVE || !s->ep || before->flags & LEASE_RESERVED ||
+	if (l->state != LEASE_ACTIVE || !s->ep || pool_is_reserved(s->pool, l->addr) ||
 	    before->state != (s->i ? LEASE_FREE : LEASE_BACKUP) || s->ep->view.partner_down)
 		return;
 	violate(w, "partners-share", l->addr, -1, "%c gives %08x, which is the partner's, in %s",
