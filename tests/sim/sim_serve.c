@@ -64,9 +64,11 @@ static void check_reclaim(struct world *w)
 	for (unsigned i = 0; i < 2; i++) {
 		struct server *s = &w->s[i];
 
+		if (s->disk_us > SEC / 10 || s->frozen) /* what waited comes when that is over */
+			s->reclaim_looked = w->us + RECLAIM_LATE * SEC;
 		if (!s->in_force || !s->view.partner_down || !s->view.serve_new ||
 		    w->us < s->down_since + RECLAIM_LATE * SEC || w->us < s->reclaim_looked + SEC ||
-		    s->disk_us > SEC / 10 || s->frozen || !s->ep)
+		    !s->ep)
 			continue;
 		s->reclaim_looked = w->us;
 		for (unsigned a = 0; a < MAX_ADDR; a++) {
