@@ -55,6 +55,12 @@ static bool asks_in_conflict(const struct fo_end *end)
 	       end->peer == FO_RECOVER_DONE;
 }
 
+/* Does it serve, or wait for us to, from its own share alone? */
+bool fsm_partner_ready(const struct fo_end *end)
+{
+	return end->peer == FO_NORMAL || end->peer == FO_RECOVER_DONE;
+}
+
 /* What is due on entry to a state, also when a restart enters it again. */
 static uint32_t entry(const struct fo_end *end, const struct fo_in *in)
 {
@@ -71,12 +77,13 @@ static uint32_t entry(const struct fo_end *end, const struct fo_in *in)
 		return fsm_linked(in) ? fsm_ask(end, in) : 0;
 	case FO_RECOVER_WAIT:
 		return FO_DO_RECOVER_TIMER;
+	case FO_RECOVER_DONE:
+		return fsm_linked(in) && fsm_partner_ready(end) && !in->isc ? FO_DO_SEND_UPDREQ : 0;
 	case FO_STARTUP:
 		return FO_DO_STARTUP_TIMER;
 	case FO_STATE_NONE:
 	case FO_PAUSED:
 	case FO_SHUTDOWN:
-	case FO_RECOVER_DONE:
 	case FO_RESOLUTION_INT:
 	case FO_CONFLICT_DONE:
 		break;
@@ -117,7 +124,7 @@ struct fo_step fsm_go(const struct fo_end *cur, const struct fo_in *in, enum fo_
 
 struct fo_step fsm_recovered(const struct fo_end *cur, const struct fo_in *in, const char *why)
 {
-	if (fsm_linked(in) && (cur->peer == FO_NORMAL || cur->peer == FO_RECOVER_DONE))
+	if (in->isc && fsm_linked(in) && fsm_partner_ready(cur))
 		return fsm_go(cur, in, FO_NORMAL, why);
 	return fsm_go(cur, in, FO_RECOVER_DONE, why);
 }
@@ -220,6 +227,15 @@ static struct fo_step in_recover_wait(const struct fo_end *cur, const struct fo_
 	return fsm_unexpected(cur);
 }
 
+static struct fo_step in_recover_done(const struct fo_end *cur, const struct fo_in *in)
+{
+	if (in->ev == FO_EV_UPDDONE && fsm_linked(in) && fsm_partner_ready(cur))
+		return fsm_go(cur, in, FO_NORMAL, "both have recovered");
+	if (in->ev == FO_EV_LINK_LOST)
+		return fsm_stay(cur, 0, "the partner is out of reach");
+	return fsm_unexpected(cur);
+}
+
 static struct fo_step in_passive(const struct fo_end *cur, const struct fo_in *in)
 {
 	if (in->ev == FO_EV_LINK_LOST)
@@ -247,8 +263,9 @@ static struct fo_step protocol_event(const struct fo_end *cur, const struct fo_i
 		return in_recover(cur, in);
 	case FO_RECOVER_WAIT:
 		return in_recover_wait(cur, in);
-	case FO_PARTNER_DOWN:
 	case FO_RECOVER_DONE:
+		return in_recover_done(cur, in);
+	case FO_PARTNER_DOWN:
 	case FO_PAUSED:
 	case FO_SHUTDOWN:
 		return in_passive(cur, in);

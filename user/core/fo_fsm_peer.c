@@ -201,12 +201,18 @@ static struct fo_step recover_wait_sees(const struct fo_end *e, const struct fo_
 	return fsm_unexpected(e);
 }
 
+/* Until it heard that we have recovered, the partner in PARTNER-DOWN may have given addresses of our
+ * share, since it told us all. Now it does not any more: what it gave is asked for, and only then our
+ * share is ours again. (An ISC dhcpd takes the word for the end of it.) */
 static struct fo_step recover_done_sees(const struct fo_end *e, const struct fo_in *in)
 {
 	switch ((enum fo_state)in->peer_state) {
 	case FO_NORMAL:
 	case FO_RECOVER_DONE:
-		return fsm_go(e, in, FO_NORMAL, "both have recovered");
+		if (in->isc)
+			return fsm_go(e, in, FO_NORMAL, "both have recovered");
+		return fsm_stay(e, in->asked ? 0 : FO_DO_SEND_UPDREQ,
+				"we ask for what the partner gave until now");
 	case FO_POTENTIAL_CONFLICT:
 	case FO_RESOLUTION_INT:
 	case FO_CONFLICT_DONE:

@@ -8,6 +8,7 @@ struct fo_step fsm_refuse(const struct fo_end *cur, const char *why);
 
 /* Is there a partner to tell? */
 bool fsm_linked(const struct fo_in *in);
+bool fsm_partner_ready(const struct fo_end *end); /* NORMAL or RECOVER-DONE, as last heard */
 
 /* Which update request is right: enum fo_do. */
 uint32_t fsm_ask(const struct fo_end *end, const struct fo_in *in);

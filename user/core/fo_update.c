@@ -476,7 +476,8 @@ static bool incomplete(const struct fo_endpoint *e)
 {
 	uint8_t state = e->rec.end.state;
 
-	return e->missed && (state == FO_RECOVER || state == FO_POTENTIAL_CONFLICT);
+	return e->missed && (state == FO_RECOVER || state == FO_RECOVER_DONE ||
+			     state == FO_POTENTIAL_CONFLICT);
 }
 
 static void ask_later(struct fo_endpoint *e)

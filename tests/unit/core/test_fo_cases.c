@@ -112,8 +112,9 @@ static void smaller_limit_of_skew(void **state)
 		struct fo_status st;
 
 		w->n[i].conf.max_clock_skew_sec = 10;
-		S->skew = 20;
 		start_both(w);
+		run(w, 5);
+		S->skew = 20;
 		run(w, 5);
 		assert_true(request(P, 1, true));
 		run(w, 2);

@@ -150,7 +150,7 @@ static const uint8_t peer_grid[][11] = {
 	/* CD */ { N, __, __, __, __, __, __, PC, PC, __, __ },
 	/* R  */ { __, __, __, PC, PC, PC, __, __, __, __, __ },
 	/* RW */ { __, __, __, PC, PC, PC, __, __, __, __, __ },
-	/* RD */ { N, __, __, PC, PC, PC, __, __, N, __, __ },
+	/* RD */ { __, __, __, PC, PC, PC, __, __, __, __, __ },
 	/* PA */ { __, __, __, __, __, __, __, __, __, __, __ },
 	/* SD */ { __, __, __, __, __, __, __, __, __, __, __ },
 };
@@ -167,7 +167,7 @@ static const char *const peer_todo[][11] = {
 	/* CD */ { "", "", "", "t", "", "", "", "", "", "", "" },
 	/* R  */ { "a", "a", "a", "", "", "", "a", "a", "a", "a", "a" },
 	/* RW */ { "", "", "", "", "", "", "", "", "", "", "" },
-	/* RD */ { "", "", "", "", "", "", "", "", "", "", "" },
+	/* RD */ { "a", "", "", "", "", "", "", "", "a", "", "" },
 	/* PA */ { "", "", "", "", "", "", "", "", "", "", "" },
 	/* SD */ { "", "", "", "", "", "", "", "", "", "", "" },
 };
@@ -598,14 +598,14 @@ static void recover_wait(void **state)
 		uint32_t last_after;
 	} row[] = {
 		{ "new pair", 1, 0, 0, 0, 0, R, RD, 0 },
-		{ "new pair, partner done", 1, 0, 0, 0, 0, RD, N, NOW },
+		{ "new pair, partner done", 1, 0, 0, 0, 0, RD, RD, 0 },
 		{ "from the last promise", 0, 1, 0, LAST, LAST + MCLT, PD, RW, LAST },
 		{ "that is long ago", 0, 1, 0, NOW - MCLT, 0, PD, RD, NOW - MCLT },
 		{ "just not", 0, 1, 0, NOW - MCLT + 1, NOW + 1, PD, RW, NOW - MCLT + 1 },
 		{ "shut down in order", 0, 1, 0, 0, 0, PD, RD, 0 },
 		{ "lost: from boot", 0, 1, 1, LAST, BOOT + MCLT, PD, RW, BOOT },
 		{ "no record here, partner has", 0, 0, 0, 0, BOOT + MCLT, PD, RW, BOOT },
-		{ "partner in N meanwhile", 0, 1, 0, NOW - MCLT, 0, N, N, NOW },
+		{ "partner in N meanwhile", 0, 1, 0, NOW - MCLT, 0, N, RD, NOW - MCLT },
 	};
 
 	(void)state;
@@ -643,7 +643,8 @@ static void recover_wait(void **state)
 	}
 }
 
-/* RW over: RD also without the partner; NORMAL where it waits in N or RD already. */
+/* RW over: RD also without the partner; where it waits in N or RD already it is asked for what it
+ * gave until now. An ISC is not. */
 static void recover_timer(void **state)
 {
 	(void)state;
@@ -658,7 +659,32 @@ static void recover_timer(void **state)
 			in.linked = linked;
 			s = fo_fsm_step(&cur, &in);
 			check_step(&cur, &in, &s);
+			assert_int_equal(s.next.state, RD);
+			assert_int_equal(!!(s.todo & FO_DO_SEND_UPDREQ), there);
+			in.isc = true;
+			s = fo_fsm_step(&cur, &in);
 			assert_int_equal(s.next.state, there ? N : RD);
+			assert_false(s.todo & FO_DO_SEND_UPDREQ);
+		}
+}
+
+/* RD ends when the partner, in N or RD by now, has told all that it gave. */
+static void recover_done_ends(void **state)
+{
+	(void)state;
+	for (unsigned p = 0; p < LEN(states); p++)
+		for (unsigned linked = 0; linked < 2; linked++) {
+			struct fo_end cur = end_in(RD, true);
+			struct fo_in in = event(FO_EV_UPDDONE);
+			bool there = linked && (states[p] == N || states[p] == RD);
+			struct fo_step s;
+
+			cur.peer = states[p];
+			in.linked = linked;
+			s = fo_fsm_step(&cur, &in);
+			check_step(&cur, &in, &s);
+			assert_int_equal(s.next.state, there ? N : RD);
+			assert_int_equal(s.next.last_operational, there ? NOW : LAST);
 		}
 }
 
@@ -694,7 +720,7 @@ static void marks(void **state)
 	} row[] = {
 		{ "CI -> N", CI, CI, true, NOW },    { "N -> CI", N, 0, true, NOW },
 		{ "CI stays", CI, R, false, LAST },  { "CI -> PD", CI, SD, false, NOW },
-		{ "R stays", R, PD, false, LAST },   { "RD -> N", RD, N, true, NOW },
+		{ "R stays", R, PD, false, LAST },   { "RD stays", RD, N, false, LAST },
 		{ "RD -> PC", RD, PC, false, LAST }, { "CD -> N", CD, N, true, NOW },
 	};
 
@@ -1019,6 +1045,7 @@ int main(void)
 		cmocka_unit_test(safe_period),
 		cmocka_unit_test(recover_wait),
 		cmocka_unit_test(recover_timer),
+		cmocka_unit_test(recover_done_ends),
 		cmocka_unit_test(conflict_upddone),
 		cmocka_unit_test(marks),
 		cmocka_unit_test(op_partner_down),
