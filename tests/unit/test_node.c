@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <net/if.h>
+#include <netinet/tcp.h>
 #include <poll.h>
 #include <sched.h>
 #include <setjmp.h>
@@ -133,14 +134,13 @@ static const char campus[] = "relationships:\n"
 			     "    max-unacked-updates: 1000\n"
 			     "    authentication: off\n";
 
-static void configure_on(const char *role, const char *interfaces)
+/* @more: of the scope, and further ones. */
+static void configure_text(const char *interfaces, const char *relations, const char *more)
 {
 	struct conf_problems problems;
-	char text[2048], relation[512] = "";
+	char text[2048];
 	int r;
 
-	if (role)
-		snprintf(relation, sizeof(relation), campus, role);
 	snprintf(text, sizeof(text),
 		 "server:\n  name: a\n  interfaces: [%s]\n  state-directory: %s\n"
 		 "  server-identifier: 10.9.0.1\n  authoritative: true\n  log: {level: error}\n"
@@ -148,13 +148,22 @@ static void configure_on(const char *role, const char *interfaces)
 		 "api: {listen: [\"unix:%s/api.sock\"]}\n%s"
 		 "scopes:\n  - subnet: 10.9.0.0/16\n    ranges: [10.9.1.0-10.9.64.255]\n"
 		 "    lease-time: 10m\n%s",
-		 interfaces, dir, dir, relation, role ? "    relationship: campus\n" : "");
+		 interfaces, dir, dir, relations, more);
 	r = conf_parse("test.yaml", text, strlen(text), &conf, &problems);
 	if (r < 0)
 		conf_problems_print("test.yaml", &problems, stderr);
 	conf_problems_free(&problems);
 	assert_int_equal(r, 0);
 	log_setup(conf->server.log_level, conf->server.log_format);
+}
+
+static void configure_on(const char *role, const char *interfaces)
+{
+	char relation[512] = "";
+
+	if (role)
+		snprintf(relation, sizeof(relation), campus, role);
+	configure_text(interfaces, relation, role ? "    relationship: campus\n" : "");
 }
 
 static void configure(const char *role)
@@ -324,6 +333,8 @@ static bool on_disk(struct lease_store *st, uint32_t addr)
  */
 
 static int peer = -1;
+static uint32_t peer_addr = 0x7f000002;
+static const char *peer_name = "campus";
 static uint32_t peer_xid;
 static uint8_t peer_in[1 << 20];
 static size_t peer_have;
@@ -354,12 +365,14 @@ static void peer_send(struct fo_writer *w)
 /* The node is the secondary: we connect to it. */
 static void peer_connect(void)
 {
-	struct sockaddr_in from = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(0x7f000002) };
+	struct sockaddr_in from = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(peer_addr) };
 	struct sockaddr_in to = { .sin_family = AF_INET,
 				  .sin_port = htons(647),
 				  .sin_addr.s_addr = htonl(0x7f000001) };
+	int on = 1;
 
 	peer = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	assert_int_equal(setsockopt(peer, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)), 0);
 	peer_have = 0;
 	peer_xid = 0;
 	assert_int_equal(bind(peer, (struct sockaddr *)&from, sizeof(from)), 0);
@@ -373,7 +386,7 @@ static void peer_introduce(void)
 		       1u << FO_OPT_MAX_UNACKED | 1u << FO_OPT_RECEIVE_TIMER |
 		       1u << FO_OPT_VERSION | 1u << FO_OPT_VENDOR_SPECIFIC |
 		       1u << FO_OPT_TLS_REQUEST | 1u << FO_OPT_MCLT | 1u << FO_OPT_HBA,
-		.name = { (const uint8_t *)"campus", 6 },
+		.name = { (const uint8_t *)peer_name, (uint32_t)strlen(peer_name) },
 		.vendor = { (const uint8_t *)FO_VENDOR_CLASS, sizeof(FO_VENDOR_CLASS) - 1 },
 		.max_unacked = 1000,
 		.receive_timer = 60,
@@ -1030,13 +1043,12 @@ static void what_was_decided_is_told_at_the_end(void **state)
 }
 
 /* A message of a client behind a relay that has 127.0.0.2. */
-static void relay(struct dhcp_build *b)
+static void relay_unheard(struct dhcp_build *b)
 {
 	struct sockaddr_in from = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(0x7f000002) };
 	struct sockaddr_in to = { .sin_family = AF_INET,
 				  .sin_port = htons(67),
 				  .sin_addr.s_addr = htonl(0x7f000001) };
-	uint64_t heard = node->count.datagrams;
 	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	size_t len;
 
@@ -1045,7 +1057,109 @@ static void relay(struct dhcp_build *b)
 	assert_int_equal(bind(fd, (struct sockaddr *)&from, sizeof(from)), 0);
 	assert_int_equal(sendto(fd, b->buf, len, 0, (struct sockaddr *)&to, sizeof(to)), len);
 	close(fd);
+}
+
+static void relay(struct dhcp_build *b)
+{
+	uint64_t heard = node->count.datagrams;
+
+	relay_unheard(b);
 	wait_until(node->count.datagrams > heard);
+}
+
+/* --- two partners, one of whom says too much ------------------------------------------------------
+ */
+
+enum { CAMPUS, WEST };
+static int west = -1;
+
+static void peer_is(uint32_t addr, const char *name)
+{
+	peer_addr = addr;
+	peer_name = name;
+}
+
+static uint64_t heard_of(unsigned relation, uint8_t type)
+{
+	return fo_endpoint_counters(node->relations[relation].ep)->received[type];
+}
+
+/* Both links are up; @peer is that of campus. */
+static void two_links(void)
+{
+	static const char two[] = "    relationship: campus\n"
+				  "  - subnet: 10.8.0.0/16\n    ranges: [10.8.1.0-10.8.1.255]\n"
+				  "    lease-time: 10m\n    relationship: west\n";
+	char relations[1024];
+	size_t len;
+
+	snprintf(relations, sizeof(relations), campus, "secondary");
+	len = strlen(relations);
+	snprintf(relations + len, sizeof(relations) - len,
+		 "  - name: west\n    role: secondary\n    local: 127.0.0.1\n"
+		 "    partner: 127.0.0.3\n    max-client-lead-time: 1h\n    authentication: off\n");
+	configure_text("lo", relations, two);
+	start();
+	peer_is(0x7f000003, "west");
+	peer_link();
+	west = peer;
+	peer_is(0x7f000002, "campus");
+	peer_link();
+}
+
+static void say_contact(void)
+{
+	uint8_t buf[FO_MSG_MAX];
+	struct fo_writer w = peer_begin(buf, FO_CONTACT, ++peer_xid);
+
+	peer_send(&w);
+}
+
+/* One message of the other partner and one of a client are heard in one turn. */
+static void others_are_heard(void)
+{
+	uint64_t contacts = heard_of(WEST, FO_CONTACT), datagrams = node->count.datagrams;
+	int campus_peer = peer;
+	struct dhcp_build b;
+
+	peer = west;
+	say_contact();
+	peer = campus_peer;
+	db_init(&b, 7);
+	db_opt8(&b, DHO_MESSAGE_TYPE, DHCPDISCOVER);
+	relay_unheard(&b);
+	(void)event_base_loop(base, EVLOOP_ONCE); /* a turn as in main: of every priority */
+	node_turn_end(node);
+	assert_int_equal(heard_of(WEST, FO_CONTACT), contacts + 1);
+	assert_int_equal(node->count.datagrams, datagrams + 1);
+}
+
+static void two_closed(void)
+{
+	peer_close();
+	peer = west;
+	peer_close();
+	west = -1;
+}
+
+/* Of what has come at once a turn hears a part, then the others; the rest needs nothing to come. */
+static void a_flood_delays_nobody(void **state)
+{
+	const unsigned n = 2000;
+	uint64_t before;
+
+	(void)state;
+	two_links();
+	before = heard_of(CAMPUS, FO_CONTACT);
+	for (unsigned i = 0; i < n; i++)
+		say_contact();
+	assert_int_equal(heard_of(CAMPUS, FO_CONTACT), before); /* all of it is still to be read */
+	others_are_heard();
+	assert_in_range(heard_of(CAMPUS, FO_CONTACT) - before, 1, 64);
+	others_are_heard();
+	assert_in_range(heard_of(CAMPUS, FO_CONTACT) - before, 2, 128);
+	wait_until(heard_of(CAMPUS, FO_CONTACT) == before + n);
+	two_closed();
 }
 
 /* Held back after a long absence: who renews what we would give to others got it from a partner
@@ -1175,6 +1289,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(a_clock_that_is_behind, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_good_link_is_tried_again_at_once, setup,
 						teardown),
+		cmocka_unit_test_setup_teardown(a_flood_delays_nobody, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_partner_that_does_not_read_is_cut_off, setup,
 						teardown),
 	};
