@@ -23,6 +23,18 @@ void fo_skip_rejected(struct fo_endpoint *e, uint32_t addr, enum fo_reject why)
 	fo_retry_later(e, why);
 }
 
+/* What the partner refused it may take now, for what it told since was refused in favour of it. Who
+ * does not agree all the same asks ever less often, down to the pace of the first retry. */
+void fo_retry_sooner(struct fo_endpoint *e)
+{
+	mono_t at = mono_add_us(e->now.mono, (int64_t)e->sooner_sec * FO_SEC_US);
+
+	if (!e->own_kind || !e->rejected || e->retry_at.us <= at.us)
+		return;
+	e->retry_at = at;
+	e->sooner_sec = e->sooner_sec * 2 < FO_RETRY_SEC ? e->sooner_sec * 2 : FO_RETRY_SEC;
+}
+
 static struct fo_flight *flight_of(struct fo_endpoint *e, uint32_t xid)
 {
 	for (uint32_t i = 0; xid && i < e->max_flights; i++) {
@@ -214,6 +226,7 @@ void fo_updates_reset(struct fo_endpoint *e)
 	e->dump.flights = 0;
 	fo_updates_retry(e);
 	e->retry_sec = FO_RETRY_SEC;
+	e->sooner_sec = FO_SOONER_SEC;
 }
 
 bool fo_is_flying(const struct fo_endpoint *e, uint32_t addr, bool run)

@@ -347,6 +347,7 @@ struct fo_endpoint *fo_endpoint_init(void *mem, size_t size, const struct fo_con
 	e->flights = (struct fo_flight *)(void *)(e + 1);
 	e->max_flights = flights(c);
 	e->retry_sec = FO_RETRY_SEC;
+	e->sooner_sec = FO_SOONER_SEC;
 	e->isc = c->dialect == FO_DIALECT_ISC;
 	e->handshake_at = e->contact_at = e->tell_at = e->settle_at = e->startup_at = e->safe_at =
 		e->ack_at = e->retry_at = e->ask_at = MONO_NEVER;

@@ -25,6 +25,7 @@
 #define FO_TELL_LATER_US (2 * FO_SEC_US)  /* failover-behaviour §3.7, 6 */
 #define FO_OPERATIONAL_SEC 10		  /* decision A9 */
 #define FO_RETRY_SEC 60			  /* first retry of rejected updates; doubles */
+#define FO_SOONER_SEC 1			  /* when the partner shows that it lacks them; doubles */
 #define FO_RETRY_MAX_SEC 3600		  /* decision A16 */
 #define FO_BALANCE_US (60 * FO_SEC_US)	  /* at least this often */
 #define FO_BALANCE_MIN_US (1 * FO_SEC_US) /* and at most, after changes */
@@ -158,7 +159,7 @@ struct fo_endpoint {
 	mono_t first_until; /* so long its answer is waited for; MONO_NEVER: it is not */
 	bool asked_of_us;   /* for a dump that is to begin at dump_at */
 	mono_t dump_at;	    /* earliest, whatever link it is asked on */
-	uint32_t n_flights, unacked, rejected, retry_sec;
+	uint32_t n_flights, unacked, rejected, retry_sec, sooner_sec;
 	uint32_t ack_len, n_acks;
 	uint8_t acks[FO_ACK_BUF]; /* whole BNDACK messages */
 	uint32_t max_flights;
@@ -272,6 +273,7 @@ void fo_updates_reset(struct fo_endpoint *e);  /* the link is gone */
 void fo_updates_retry(struct fo_endpoint *e);  /* rejected ones again */
 void fo_updates_forget(struct fo_endpoint *e); /* FO_DO_CLEAR_ACKED */
 /* Until the retry, which for a range that the partner lacks is an hour away (decision A16). */
+void fo_retry_sooner(struct fo_endpoint *e);   /* the partner lacks them: it has just said so */
 void fo_skip_rejected(struct fo_endpoint *e, uint32_t addr, enum fo_reject why);
 void fo_retry_later(struct fo_endpoint *e, enum fo_reject why);
 /* What is done about a refusal by the partner, in words. */

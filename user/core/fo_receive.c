@@ -92,6 +92,8 @@ static void answer_with_ours(struct fo_endpoint *e, const struct lease *ours)
 {
 	struct lease d;
 
+	if (ours->flags & LEASE_DIRTY && pool_is_in_flight(e->pool, ours->addr))
+		fo_retry_sooner(e); /* unless it has not been refused, but is on its way */
 	if (ours->flags & LEASE_DIRTY || ours->state == LEASE_NONE)
 		return;
 	d = fo_mark_dirty(ours);

@@ -59,8 +59,13 @@ static void answer_with_run(struct fo_endpoint *e, const struct lease *stretch)
 	const struct lease *run = pool_run_next(e->pool, stretch->addr);
 	struct lease d;
 
-	if (!run || run->addr > stretch->addr || run->flags & LEASE_DIRTY)
+	if (!run || run->addr > stretch->addr)
 		return;
+	if (run->flags & LEASE_DIRTY) {
+		if (pool_run_is_in_flight(e->pool, run->addr))
+			fo_retry_sooner(e);
+		return;
+	}
 	d = fo_mark_dirty(run);
 	fo_store_run(e, &d, pool_run_length(e->pool, run));
 }
@@ -100,8 +105,10 @@ enum fo_reject fo_receive_run(struct fo_endpoint *e, const struct binding_update
 			return r;
 	}
 	/* our news of them are on their way; but for those of which the partner told us just now */
-	if (lose && !u->forgot && pool_dirty_within(e->pool, first, last))
+	if (lose && !u->forgot && pool_dirty_within(e->pool, first, last)) {
+		fo_retry_sooner(e);
 		return FO_REJECT_LESS_CRITICAL;
+	}
 	then = (struct lease){ .addr = first,
 			       .state = u->lease.state,
 			       .acked_state = u->lease.state,

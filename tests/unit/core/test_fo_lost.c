@@ -261,6 +261,70 @@ static void test_refused_range_blocks_no_other(void **state)
 	world_done(w);
 }
 
+/* As news that the partner has refused: told again in an hour. */
+static void refused_before(struct node *n)
+{
+	n->ep->retry_sec = FO_RETRY_MAX_SEC;
+	fo_retry_later(n->ep, FO_REJECT_LESS_CRITICAL);
+	turn_end(n);
+}
+
+/* News of address or run @addr, @ahead of what both know. */
+static void news(struct node *n, uint32_t addr, bool whole_run, uint32_t ahead)
+{
+	struct lease d = fo_mark_dirty(whole_run ? pool_run_next(n->pool, addr)
+						 : pool_get(n->pool, addr));
+
+	assert_int_equal(d.addr, addr);
+	d.serial += ahead;
+	n->ep->now = now_of(n);
+	n->ep->batch = n->open;
+	if (whole_run)
+		fo_store_run(n->ep, &d, pool_run_length(n->pool, pool_run_next(n->pool, addr)));
+	else
+		fo_store(n->ep, &d, NULL);
+}
+
+/* Both hold news of it, and the later one was refused before: who refuses the other's in favour of
+ * it tells it now, not in an hour. */
+static void later_news_is_told(bool whole_run)
+{
+	struct world *w = pair_with_window(10);
+	struct node *p = &w->n[0], *s = &w->n[1];
+	uint32_t addr;
+
+	lease_to(w, 1);
+	assert_true(request(p, 1, true));
+	run(w, 5);
+	assert_int_equal(dirty(p) + dirty(s), 0);
+	addr = whole_run ? fo_next_run(s->ep, 0)->addr : w->client_addr[1];
+	news(s, addr, whole_run, 5);
+	if (whole_run)
+		pool_run_in_flight(s->pool, addr, true);
+	else
+		pool_in_flight(s->pool, addr, true);
+	refused_before(s);
+	run(w, 5);
+	assert_int_equal(dirty(s), 1);
+	news(p, addr, whole_run, 1);
+	turn_end(p);
+	run(w, 4);
+	assert_int_equal(dirty(p) + dirty(s), 0);
+	world_done(w);
+}
+
+static void test_later_news_is_told(void **state)
+{
+	(void)state;
+	later_news_is_told(false);
+}
+
+static void test_later_news_of_a_run_is_told(void **state)
+{
+	(void)state;
+	later_news_is_told(true);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -272,6 +336,8 @@ int main(void)
 		cmocka_unit_test(test_forgotten_renewal_runs_there),
 		cmocka_unit_test(test_forgotten_renewal_ended_there),
 		cmocka_unit_test(test_recover_beside_skew),
+		cmocka_unit_test(test_later_news_is_told),
+		cmocka_unit_test(test_later_news_of_a_run_is_told),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
