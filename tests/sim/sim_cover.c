@@ -90,6 +90,8 @@ static const struct excuse rejects[] = {
 	{ FO_REJECT_MISSING_BINDING, "our own kind sends whole bindings" },
 	{ FO_REJECT_TIME_MISMATCH, "clocks stay within the tolerance" },
 	{ FO_REJECT_UNKNOWN_REASON, "no identifier here is too long" },
+	{ FO_REJECT_OUTDATED,
+	  "messages keep their order: what we have acknowledged is told no more" },
 	{ FO_REJECT_NOT_RESERVED, "the ladder with serials knows no such rung" },
 };
 
@@ -118,6 +120,7 @@ static const struct {
 	const char *why;
 } pairs[] = {
 	{ 255, FO_CONFLICT_DONE, "a secondary is never in CONFLICT-DONE" },
+	{ FO_NORMAL, FO_RECOVER_WAIT, "a primary leaves NORMAL before that (explore_fsm)" },
 };
 
 static const char *pair_excused(unsigned p, unsigned s)
