@@ -550,6 +550,7 @@ static void test_no_pause_in_conflict_done(void **state)
 	assert_true(fo_fsm_step(&end, &in).todo & FO_DO_REFUSED);
 	in.ev = FO_EV_OP_SHUTDOWN;
 	assert_true(fo_fsm_step(&end, &in).todo & FO_DO_REFUSED);
+	in.ev = FO_EV_OP_PAUSE;
 	in.linked = false;
 	assert_false(fo_fsm_step(&end, &in).todo & FO_DO_REFUSED);
 }
