@@ -28,13 +28,19 @@ struct fo_step fsm_op_halt(const struct fo_end *cur, const struct fo_in *in)
 	if (in->isc && in->linked && cur->peer == FO_CONFLICT_DONE) /* its process would end */
 		return fsm_refuse(cur, "the partner, an ISC dhcpd, waits for us to resolve a "
 				       "conflict: in a moment");
-	if (in->ev == FO_EV_OP_SHUTDOWN && !in->linked) /* it would take our word for a settled one */
+	if (in->ev == FO_EV_OP_SHUTDOWN &&
+	    !in->linked) /* it would take our word for a settled one */
 		return fsm_refuse(cur, "the partner is not connected, and does not know what we "
 				       "promised: stop the daemon instead");
 	if (in->ev == FO_EV_OP_SHUTDOWN)
 		return halt(cur, in, FO_SHUTDOWN, "shut down by the operator");
 	if (cur->state == FO_PAUSED)
 		return fsm_refuse(cur, "it is paused already");
+	if (cur->state == FO_PARTNER_DOWN ||
+	    (cur->state == FO_STARTUP && cur->saved == FO_PARTNER_DOWN))
+		return fsm_refuse(cur,
+				  "the partner would come back, see a pause, and not know that its "
+				  "addresses are in use: stop the daemon instead");
 	return halt(cur, in, FO_PAUSED, "paused by the operator");
 }
 

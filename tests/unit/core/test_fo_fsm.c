@@ -832,7 +832,8 @@ static void op_halt(void **state)
 			struct fo_end cur = end_in(all[i], true);
 			struct fo_in in = event(k & 1 ? FO_EV_OP_SHUTDOWN : FO_EV_OP_PAUSE);
 			bool refused = all[i] == SD || (all[i] == PA && !(k & 1)) ||
-				       k == 1; /* nobody there to take over */
+				       k == 1 || /* nobody there to take over */
+				       (all[i] == PD && !(k & 1)); /* it would hide PARTNER-DOWN */
 			bool keeps = all[i] == ST || all[i] == PA;
 			struct fo_step s;
 
