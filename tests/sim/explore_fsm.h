@@ -156,7 +156,8 @@ static void judge(const struct fo_end *from, const struct fo_step *st)
 		problem = "PARTNER-DOWN is forgotten";
 	if (from->state == FO_RECOVER_WAIT && to->state == FO_RECOVER && !from->lost_storage)
 		problem = "RECOVER-WAIT begins again";
-	if (to->state == FO_STARTUP && !(st->todo & FO_DO_STARTUP_TIMER))
+	if (to->state == FO_STARTUP && from->state != FO_STARTUP &&
+	    !(st->todo & FO_DO_STARTUP_TIMER))
 		problem = "STARTUP without an end";
 	if (to->state == FO_RECOVER_WAIT && from->state != FO_RECOVER_WAIT &&
 	    !(st->todo & FO_DO_RECOVER_TIMER))

@@ -136,7 +136,8 @@ static struct fo_step in_startup(const struct fo_end *cur, const struct fo_in *i
 	switch (in->ev) {
 	case FO_EV_PEER_STATE:
 		return fsm_leave_linked(cur, in);
-	case FO_EV_LINK_LOST:
+	case FO_EV_LINK_LOST: /* it had nothing to say yet, but may: that our storage is an old one */
+		return fsm_stay(cur, 0, "the time to start goes on");
 	case FO_EV_STARTUP_TIMER:
 		return fsm_leave_alone(cur, in, "started without the partner");
 	default:
