@@ -174,7 +174,7 @@ static enum fo_reject receive_one(struct fo_endpoint *e, const struct fo_binding
 	if (!readable)
 		return FO_REJECT_UNKNOWN_REASON;
 	ours = *t->row;
-	if (!pool_has_record(e->pool, b->addr) && !lease_is_free(&t->u.lease))
+	if (!pool_has_record(e->pool, b->addr) && (t->u.has_serial || !lease_is_free(&t->u.lease)))
 		ours = untold(&ours); /* what its run says is older than any news of its own */
 	unacked = t->u.has_serial ? ours.flags & LEASE_DIRTY : fo_is_flying(e, b->addr, false);
 	r = binding_accept(&e->view, &ours, &t->u, unacked, e->now.wall, &then);
