@@ -123,6 +123,33 @@ static const struct {
 	{ FO_NORMAL, FO_RECOVER_WAIT, "a primary leaves NORMAL before that (explore_fsm)" },
 };
 
+/* Which pairs can be, and are met so seldom in random runs that none may be among them: a conflict
+ * or a recovery on one side while the other has just left one. tests/sim/explore_fsm walks every
+ * one of them, and every way from it. */
+static const struct {
+	uint8_t p, s; /* of the primary and of the secondary */
+} seldom[] = {
+	{ FO_NORMAL, FO_RESOLUTION_INT },	    { FO_COMM_INT, FO_RESOLUTION_INT },
+	{ FO_POTENTIAL_CONFLICT, FO_RECOVER_DONE }, { FO_POTENTIAL_CONFLICT, FO_RECOVER_WAIT },
+	{ FO_RECOVER, FO_RESOLUTION_INT },	    { FO_RECOVER, FO_RECOVER_WAIT },
+	{ FO_RECOVER_DONE, FO_POTENTIAL_CONFLICT }, { FO_RECOVER_DONE, FO_RESOLUTION_INT },
+	{ FO_RESOLUTION_INT, FO_NORMAL },	    { FO_RESOLUTION_INT, FO_RECOVER },
+	{ FO_RESOLUTION_INT, FO_RECOVER_DONE },	    { FO_RESOLUTION_INT, FO_RECOVER_WAIT },
+	{ FO_CONFLICT_DONE, FO_RECOVER },	    { FO_CONFLICT_DONE, FO_RECOVER_DONE },
+	{ FO_CONFLICT_DONE, FO_RECOVER_WAIT },	    { FO_RECOVER_WAIT, FO_NORMAL },
+	{ FO_RECOVER_WAIT, FO_POTENTIAL_CONFLICT }, { FO_RECOVER_WAIT, FO_RECOVER },
+	{ FO_RECOVER_WAIT, FO_RECOVER_DONE },	    { FO_RECOVER_WAIT, FO_RESOLUTION_INT },
+	{ FO_RECOVER_WAIT, FO_RECOVER_WAIT },
+};
+
+static const char *pair_seldom(unsigned p, unsigned s)
+{
+	for (unsigned i = 0; i < sizeof(seldom) / sizeof(seldom[0]); i++)
+		if (seldom[i].p == p && seldom[i].s == s)
+			return "seldom; explore_fsm walks it";
+	return NULL;
+}
+
 static const char *pair_excused(unsigned p, unsigned s)
 {
 	for (unsigned i = 0; i < sizeof(pairs) / sizeof(pairs[0]); i++)
@@ -177,7 +204,7 @@ static unsigned report_pairs(const struct cover *c)
 			snprintf(name, sizeof(name), "%s / %s",
 				 p ? fo_state_name(name_of(p)) : "dead",
 				 s ? fo_state_name(name_of(s)) : "dead");
-			bad += missing("states", name, NULL);
+			bad += missing("states", name, pair_seldom(name_of(p), name_of(s)));
 		}
 	printf("pairs of states: %u seen, %u cannot be, %u missing\n", seen, excuses, bad);
 	for (unsigned i = 0; i < sizeof(pairs) / sizeof(pairs[0]); i++)
