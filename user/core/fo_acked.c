@@ -139,11 +139,12 @@ static void refused(struct fo_endpoint *e, const struct fo_sent *s, const struct
 		pool_in_flight(e->pool, s->addr, false);
 }
 
-/* Does what was sent still stand? A change since then is on its way by itself. */
+/* Does what was sent still stand? A change since then is on its way by itself. That NORMAL was left
+ * or entered is none: what was wanted back, and is given now, is ours. */
 static bool unchanged(const struct fo_endpoint *e, const struct fo_sent *s, const struct lease *l)
 {
 	return l && l->serial == s->serial && pool_is_in_flight(e->pool, s->addr) &&
-	       fo_state_to_send(e, l) == s->state;
+	       (fo_state_to_send(e, l) == s->state || fo_wanted_back(e, l));
 }
 
 /* We took the partner's word while ours was on its way, and now it has taken ours: both tell again

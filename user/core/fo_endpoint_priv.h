@@ -245,7 +245,9 @@ void fo_updates_told(struct fo_endpoint *e); /* the partner has told all that we
 uint8_t fo_state_to_send(const struct fo_endpoint *e, const struct lease *l);
 /* The partner holds something else, or may: tell it (again). */
 struct lease fo_mark_dirty(const struct lease *l);
-/* Does the primary want this address back from the secondary's share? */
+/* Does the primary want this address back from the secondary's share? That stands when NORMAL is
+ * left; it is asked for in NORMAL only. */
+bool fo_wanted_back(const struct fo_endpoint *e, const struct lease *l);
 bool fo_taking_back(const struct fo_endpoint *e, const struct lease *l);
 
 /* --- fo_isc.c --- */

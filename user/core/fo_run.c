@@ -188,7 +188,7 @@ static bool unchanged(const struct fo_endpoint *e, const struct fo_sent *s, cons
 {
 	return run && run->addr == s->addr && pool_run_length(e->pool, run) == s->run &&
 	       run->serial == s->serial && pool_run_is_in_flight(e->pool, s->addr) &&
-	       fo_state_to_send(e, run) == s->state;
+	       (fo_state_to_send(e, run) == s->state || fo_wanted_back(e, run));
 }
 
 void fo_run_acked(struct fo_endpoint *e, const struct fo_sent *s, const struct fo_binding *b)

@@ -8,10 +8,15 @@
 
 /* --- bindings --------------------------------------------------------------------------------- */
 
+bool fo_wanted_back(const struct fo_endpoint *e, const struct lease *l)
+{
+	return e->conf->primary && l->state == LEASE_BACKUP && l->flags & LEASE_DIRTY &&
+	       l->acked_state == LEASE_BACKUP;
+}
+
 bool fo_taking_back(const struct fo_endpoint *e, const struct lease *l)
 {
-	return e->conf->primary && e->rec.end.state == FO_NORMAL && l->state == LEASE_BACKUP &&
-	       l->flags & LEASE_DIRTY && l->acked_state == LEASE_BACKUP;
+	return e->rec.end.state == FO_NORMAL && fo_wanted_back(e, l);
 }
 
 struct lease fo_mark_dirty(const struct lease *l)

@@ -988,6 +988,40 @@ static void test_taking_back_slowly(void **state)
 	world_done(w);
 }
 
+/* The secondary's word comes when NORMAL has been left: the addresses are the primary's. */
+static void taking_back_until_paused(struct world *w, unsigned taken, unsigned left)
+{
+	run(w, 0.2);
+	S->commit_at = w->us + 5 * SEC;
+	S->committing = S->open++;
+	assert_null(operate(S, FO_EV_OP_PAUSE, 0));
+	run(w, 4);
+	assert_int_equal(state_of(P), FO_NORMAL);
+	assert_int_equal(P->ep->count.addresses_taken, taken);
+	run(w, 2);
+	assert_int_equal(state_of(P), FO_COMM_INT);
+	assert_int_equal(dirty(P), 0);
+	assert_int_equal(count_state(P, 0, LEASE_BACKUP), left);
+	assert_same(w, 0);
+	world_done(w);
+}
+
+static void test_taking_back_until_paused(void **state)
+{
+	struct world *w = normal_pair();
+
+	(void)state;
+	for (unsigned c = 1; c < N_CLIENTS; c++)
+		assert_true(request(P, c, true));
+	taking_back_until_paused(w, 12, 20);
+	w = new_world(1);
+	start_both(w);
+	assert_true(settle(w, FO_NORMAL, FO_NORMAL, 10));
+	P->conf.share_secondary = 20; /* a run of them */
+	assert_true(request(P, 1, true));
+	taking_back_until_paused(w, 20, 12);
+}
+
 static void test_reserve_of_standby(void **state)
 {
 	struct world *w = new_world(2);
@@ -1231,6 +1265,7 @@ int main(void)
 		cmocka_unit_test(test_shares_follow_use),
 		cmocka_unit_test(test_taking_back_what_is_used),
 		cmocka_unit_test(test_taking_back_slowly),
+		cmocka_unit_test(test_taking_back_until_paused),
 		cmocka_unit_test(test_reserve_of_standby),
 		cmocka_unit_test(test_clocks_apart),
 		cmocka_unit_test(test_clocks_too_far_apart),
