@@ -245,6 +245,8 @@ static bool force_down(struct world *w, struct server *s)
 	refused = server_operate(w, s, FO_EV_OP_FORCE_PARTNER_DOWN, 0);
 	TRACE(w, 0, -1, "operator: %c partner-down --force: %s", "PS"[s->i],
 	      refused ? refused : "done");
+	if (!refused)
+		s->held_until = 0;
 	if (!refused && risk && !w->false_pd_from)
 		w->false_pd_from = w->us; /* the operator was told */
 	return !refused;

@@ -37,7 +37,8 @@ static void note_false_pd(struct world *w)
  * ------------------------------------------------------
  */
 
-/* Until the partner was heard, or MCLT after the start: nothing new is promised. */
+/* Until the partner was heard, the operator said that it is dead (force_down), or MCLT after the
+ * start: nothing new is promised. */
 static void check_hold(struct world *w)
 {
 	for (unsigned i = 0; i < 2; i++) {
@@ -45,8 +46,7 @@ static void check_hold(struct world *w)
 
 		if (!s->held_until || !s->in_force || !s->view.serve_new || !s->ep)
 			continue;
-		if (s->ep->heard_since_start || s->ep->rec.end.state == FO_PARTNER_DOWN ||
-		    s->now.wall.sec >= s->held_until)
+		if (s->ep->heard_since_start || s->now.wall.sec >= s->held_until)
 			continue;
 		violate(w, "not-held", 0, -1,
 			"%c was away for long, has not heard the partner, and serves", "PS"[i]);
@@ -114,7 +114,7 @@ static const struct {
 	{ FO_COMM_INT, false, 1, 1, 1, 10, "held back after a long absence" },
 	{ FO_RESOLUTION_INT, false, 1, 1, 1, 10, "held back after a long absence" },
 	{ FO_CONFLICT_DONE, false, 1, 1, 1, 10, "held back after a long absence" },
-	{ FO_PARTNER_DOWN, false, 0, 0, 0, 10, "until it is on disk" },
+	{ FO_PARTNER_DOWN, false, 1, 1, 1, 10, "held back after a long absence" },
 };
 
 /* Seconds that nobody may serve in this state of one side; -1: no bound. */

@@ -203,7 +203,7 @@ static void begin_hold(struct fo_endpoint *e)
 	if (e->conf->after_outage_hold) {
 		e->hold = true;
 		e->hold_until = sec_clamp((int64_t)e->boot + longest_promise(e));
-	} else if (e->conf->auto_partner_down_sec) {
+	} else if (e->rec.end.state == FO_COMM_INT && e->conf->auto_partner_down_sec) {
 		e->safe_at = mono_add_us(e->now.mono,
 					 (int64_t)e->conf->auto_partner_down_sec * FO_SEC_US);
 	}
@@ -287,6 +287,8 @@ const char *fo_step(struct fo_endpoint *e, const struct fo_in *in)
 		fo_event(e, "partner-state", "", 0, peer, st.next.peer);
 	if (st.next.state != from)
 		enter(e, from, st.why);
+	if (in->ev == FO_EV_OP_FORCE_PARTNER_DOWN) /* there is nobody who took over */
+		e->hold = false;
 	carry_out(e, &st, st.next.state != from);
 	return NULL;
 }

@@ -91,11 +91,12 @@ static uint32_t entry(const struct fo_end *end, const struct fo_in *in)
 	return 0;
 }
 
-/* Have we made promises up to now? Entering COMMUNICATIONS-INTERRUPTED from STARTUP is not among
- * the reasons: whoever is held back there is to be held back after another restart too. */
+/* Have we made promises up to now? Returning from STARTUP into a state that serves alone is not
+ * among the reasons: whoever is held back there is to be held back after another restart too. */
 static bool promised_until_now(const struct fo_end *cur, enum fo_state to)
 {
-	return cur->state == FO_NORMAL || to == FO_NORMAL || to == FO_PARTNER_DOWN ||
+	return cur->state == FO_NORMAL || to == FO_NORMAL ||
+	       (to == FO_PARTNER_DOWN && cur->state != to) ||
 	       (to == FO_RECOVER && fo_state_operational(cur->state));
 }
 
@@ -136,7 +137,8 @@ static struct fo_step in_startup(const struct fo_end *cur, const struct fo_in *i
 	switch (in->ev) {
 	case FO_EV_PEER_STATE:
 		return fsm_leave_linked(cur, in);
-	case FO_EV_LINK_LOST: /* it had nothing to say yet, but may: that our storage is an old one */
+	case FO_EV_LINK_LOST: /* it had nothing to say yet, but may: that our storage is an old one
+			       */
 		return fsm_stay(cur, 0, "the time to start goes on");
 	case FO_EV_STARTUP_TIMER:
 		return fsm_leave_alone(cur, in, "started without the partner");
@@ -189,8 +191,9 @@ static struct fo_step in_conflict(const struct fo_end *cur, const struct fo_in *
 	}
 }
 
-/* RESOLUTION-INTERRUPTED, CONFLICT-DONE: they serve, and a loss of the link changes nothing. */
-static struct fo_step in_resolution(const struct fo_end *cur, const struct fo_in *in)
+/* PARTNER-DOWN, RESOLUTION-INTERRUPTED, CONFLICT-DONE: they serve, and a loss of the link changes
+ * nothing. */
+static struct fo_step in_serving(const struct fo_end *cur, const struct fo_in *in)
 {
 	if (in->ev == FO_EV_HOLD_OVER)
 		return fsm_stay(cur, FO_DO_POLICY, "alone for MCLT: serving");
@@ -257,16 +260,16 @@ static struct fo_step protocol_event(const struct fo_end *cur, const struct fo_i
 		return in_comm_int(cur, in);
 	case FO_POTENTIAL_CONFLICT:
 		return in_conflict(cur, in);
+	case FO_PARTNER_DOWN:
 	case FO_RESOLUTION_INT:
 	case FO_CONFLICT_DONE:
-		return in_resolution(cur, in);
+		return in_serving(cur, in);
 	case FO_RECOVER:
 		return in_recover(cur, in);
 	case FO_RECOVER_WAIT:
 		return in_recover_wait(cur, in);
 	case FO_RECOVER_DONE:
 		return in_recover_done(cur, in);
-	case FO_PARTNER_DOWN:
 	case FO_PAUSED:
 	case FO_SHUTDOWN:
 		return in_passive(cur, in);

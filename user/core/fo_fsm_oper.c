@@ -86,6 +86,23 @@ static bool heard_after(const struct fo_end *cur, const struct fo_in *in)
 	       (cur->state == FO_COMM_INT || cur->state == FO_RESOLUTION_INT);
 }
 
+static const char while_held[] =
+	"we were away for long, the partner may have taken over: --force says "
+	"that it is dead";
+
+/* Held back in PARTNER-DOWN the operator says that the partner is dead, which may have served since
+ * it was declared so before: the wait for its promises begins anew. */
+static struct fo_step down_once_more(const struct fo_end *cur, const struct fo_in *in)
+{
+	struct fo_end e = *cur;
+	struct fo_in at = *in;
+
+	e.stos = sec_clamp(in->now.sec);
+	if (at.since && at.since < cur->stos)
+		at.since = cur->stos;
+	return fsm_go(&e, &at, FO_PARTNER_DOWN, "forced by the operator");
+}
+
 struct fo_step fsm_op_partner_down(const struct fo_end *cur, const struct fo_in *in)
 {
 	bool force = in->ev == FO_EV_OP_FORCE_PARTNER_DOWN;
@@ -101,9 +118,7 @@ struct fo_step fsm_op_partner_down(const struct fo_end *cur, const struct fo_in 
 			return fsm_refuse(cur, "the partner was heard after that time: it was not "
 					       "dead then");
 		if (in->hold && !force)
-			return fsm_refuse(cur,
-					  "we were away for long, the partner may have taken over: "
-					  "--force says that it is dead");
+			return fsm_refuse(cur, while_held);
 		return fsm_go(cur, in, FO_PARTNER_DOWN, "declared by the operator");
 	case FO_STARTUP:
 	case FO_RECOVER:
@@ -123,6 +138,8 @@ struct fo_step fsm_op_partner_down(const struct fo_end *cur, const struct fo_in 
 					  "accepts that its latest leases are not known here");
 		return fsm_go(cur, in, FO_PARTNER_DOWN, "forced by the operator");
 	case FO_PARTNER_DOWN:
+		if (in->hold)
+			return force ? down_once_more(cur, in) : fsm_refuse(cur, while_held);
 		return fsm_refuse(cur, "it is in PARTNER-DOWN already");
 	case FO_POTENTIAL_CONFLICT:
 		return fsm_refuse(cur, "the partner is connected: a conflict is being resolved");

@@ -91,14 +91,18 @@ struct fo_step fsm_leave_linked(const struct fo_end *cur, const struct fo_in *in
 	return s;
 }
 
+static bool serves_alone(unsigned state)
+{
+	return state == FO_COMM_INT || state == FO_PARTNER_DOWN || state == FO_RESOLUTION_INT ||
+	       state == FO_CONFLICT_DONE;
+}
+
 struct fo_step fsm_leave_alone(const struct fo_end *cur, const struct fo_in *in, const char *why)
 {
 	struct fo_end e = returned(cur, in);
 	struct fo_step s = fsm_go(&e, in, (enum fo_state)e.state, why);
 
-	if (e.state != FO_COMM_INT && e.state != FO_RESOLUTION_INT && e.state != FO_CONFLICT_DONE)
-		return s;
-	if (in->now.sec - (int64_t)e.last_operational >= in->mclt) {
+	if (serves_alone(e.state) && in->now.sec - (int64_t)e.last_operational >= in->mclt) {
 		s.todo |= FO_DO_HOLD;
 		s.todo &= ~(uint32_t)FO_DO_SAFE_TIMER; /* that clock starts when the hold ends */
 		s.why = "long away and alone: the partner may have taken over";

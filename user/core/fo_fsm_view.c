@@ -53,8 +53,9 @@ static void owned_buckets(uint8_t owned[32], bool primary, const struct fo_polic
 /* Held back: only states that would serve alone are. */
 static bool held(unsigned state, bool hold)
 {
-	return hold && (state == FO_COMM_INT || state == FO_RESOLUTION_INT ||
-			state == FO_CONFLICT_DONE || state == FO_RECOVER_DONE);
+	return hold && (state == FO_COMM_INT || state == FO_PARTNER_DOWN ||
+			state == FO_RESOLUTION_INT || state == FO_CONFLICT_DONE ||
+			state == FO_RECOVER_DONE);
 }
 
 struct fo_view fo_fsm_view(const struct fo_end *end, const struct fo_policy_conf *conf,

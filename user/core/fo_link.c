@@ -194,7 +194,8 @@ static void on_state(struct fo_endpoint *e, const struct fo_msg *m)
 		fo_link_tell(e);
 	if (!e->own_kind) /* it may have recovered before we have */
 		e->new_pair |= !fo_any(e->rec.incarnation, 16) && s.state == FO_RECOVER;
-	if (e->hold) {
+	/* what it says in STARTUP means nothing to who is in PARTNER-DOWN: the rest is to come */
+	if (e->hold && !(s.startup && e->rec.end.state == FO_PARTNER_DOWN)) {
 		e->hold = false;
 		fo_refresh_view(e);
 	}

@@ -45,6 +45,10 @@ static void next_words(const struct fo_endpoint *e, struct fo_status *s)
 		next_alone(e, s);
 		break;
 	case FO_PARTNER_DOWN:
+		if (e->hold) {
+			next_alone(e, s);
+			break;
+		}
 		s->next = "NORMAL when the partner has recovered";
 		if (e->now.wall.sec < e->view.partner_pool_from) {
 			s->next = "the partner's free addresses become usable";

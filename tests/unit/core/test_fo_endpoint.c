@@ -549,6 +549,83 @@ static void test_hold_ends_by_any_contact(void **state)
 /* --- PARTNER-DOWN and the return ----------------------------------------------------------------
  */
 
+static const char *operate(struct node *n, enum fo_event ev, uint32_t since);
+
+/* The primary, in PARTNER-DOWN, was away for longer than MCLT: the partner may have taken over. */
+static struct world *held_in_partner_down(void)
+{
+	struct world *w = normal_pair();
+
+	P->conf.after_outage_hold = true;
+	crash(S, true);
+	run(w, 5);
+	assert_null(operate(P, FO_EV_OP_PARTNER_DOWN, 0));
+	run(w, 2);
+	assert_true(P->view.serve_new);
+	crash(P, true);
+	w->us += 60 * SEC;
+	boot(P);
+	run(w, 6);
+	assert_int_equal(state_of(P), FO_PARTNER_DOWN);
+	assert_true(P->view.hold && !P->view.serve_new && P->view.serve_renew);
+	return w;
+}
+
+static void test_hold_in_partner_down(void **state) /* A8 */
+{
+	struct world *w = held_in_partner_down();
+	struct fo_status st;
+
+	(void)state;
+	fo_endpoint_status(P->ep, &st);
+	assert_non_null(strstr(st.next, "held back"));
+	assert_int_equal(st.next_at, BASE + w->us / SEC - 6 + 30);
+	/* a restart now would be held back as well */
+	assert_true(P->disk.rec.end.last_operational < BASE + w->us / SEC - 60);
+	run(w, 23);
+	assert_true(P->view.hold);
+	run(w, 2);
+	assert_false(P->view.hold);
+	assert_true(P->view.serve_new && P->view.partner_down);
+	run(w, 10);
+	assert_true(P->disk.rec.end.last_operational >= BASE + w->us / SEC - 10);
+	world_done(w);
+}
+
+static void test_hold_in_partner_down_forced(void **state)
+{
+	struct world *w = held_in_partner_down();
+
+	(void)state;
+	assert_non_null(operate(P, FO_EV_OP_PARTNER_DOWN, 0));
+	assert_true(P->view.hold);
+	assert_null(operate(P, FO_EV_OP_FORCE_PARTNER_DOWN, 0));
+	run(w, 1);
+	assert_false(P->view.hold);
+	assert_true(P->view.serve_new);
+	/* what the partner promised after it was declared down the first time is waited for */
+	assert_true(P->view.partner_pool_from >= BASE + w->us / SEC - 1 + 30);
+	assert_non_null(operate(P, FO_EV_OP_FORCE_PARTNER_DOWN, 0));
+	world_done(w);
+}
+
+/* That the partner starts up does not say yet what it did meanwhile. */
+static void test_hold_in_partner_down_and_contact(void **state)
+{
+	struct world *w = held_in_partner_down();
+
+	(void)state;
+	boot(S);
+	for (unsigned i = 0; state_of(S) == FO_STARTUP && i < 20000; i++) {
+		assert_true(P->ep->hold);
+		run(w, 0.0001);
+	}
+	assert_true(P->ep->heard_since_start);
+	assert_true(settle(w, FO_NORMAL, FO_NORMAL, 50));
+	assert_false(P->view.hold);
+	world_done(w);
+}
+
 static const char *operate(struct node *n, enum fo_event ev, uint32_t since)
 {
 	const char *why;
@@ -1251,6 +1328,9 @@ int main(void)
 		cmocka_unit_test(test_hold_after_long_absence),
 		cmocka_unit_test(test_hold_ends_by_contact_not_by_signs),
 		cmocka_unit_test(test_hold_ends_by_any_contact),
+		cmocka_unit_test(test_hold_in_partner_down),
+		cmocka_unit_test(test_hold_in_partner_down_forced),
+		cmocka_unit_test(test_hold_in_partner_down_and_contact),
 		cmocka_unit_test(test_recovered_alone_is_held),
 		cmocka_unit_test(test_recovered_is_held_until_the_partner_speaks),
 		cmocka_unit_test(test_partner_down),

@@ -454,7 +454,7 @@ static void startup_alone(void **state)
 		bool held; /* after an absence of MCLT and more, decision A8 */
 	} row[] = {
 		{ N, CI, true },   { CI, CI, true },  { PC, RI, true }, { RI, RI, true },
-		{ CD, CD, true },  { PD, PD, false }, { R, R, false },	{ RW, RW, false },
+		{ CD, CD, true },  { PD, PD, true },  { R, R, false },	{ RW, RW, false },
 		{ RD, RD, false }, { 0, R, false },
 	};
 	static const uint32_t last[] = { NOW - MCLT + 1, NOW - MCLT, NOW - MCLT - 99, 0 };
@@ -479,8 +479,8 @@ static void startup_alone(void **state)
 			assert_int_equal(!!(s.todo & FO_DO_HOLD), held);
 			assert_int_equal(!!(s.todo & FO_DO_SAFE_TIMER),
 					 s.next.state == CI && !held);
-			if (s.next.state != PD) /* so that a second start holds too */
-				assert_int_equal(s.next.last_operational, last[l]);
+			/* so that a second start holds too */
+			assert_int_equal(s.next.last_operational, last[l]);
 		}
 }
 
@@ -559,8 +559,8 @@ static void hold_over(void **state)
 	} row[] = { { CI, FO_DO_POLICY | FO_DO_SAFE_TIMER },
 		    { RI, FO_DO_POLICY },
 		    { CD, FO_DO_POLICY },
-		    { N, 0 },
-		    { PD, 0 } };
+		    { PD, FO_DO_POLICY },
+		    { N, 0 } };
 
 	(void)state;
 	for (size_t i = 0; i < LEN(row); i++) {
@@ -759,7 +759,7 @@ static void op_partner_down(void **state)
 		{ ST, N, 0, 1, 0, NO },	   { ST, N, 1, 0, 0, NO },     { R, 0, 0, 0, 0, FORCE },
 		{ R, PD, 0, 1, 0, NO },	   { R, PD, 1, 1, 0, NO },     { RW, PD, 0, 1, 0, FORCE },
 		{ RW, PD, 1, 1, 0, NO },   { RD, PD, 0, 1, 0, FORCE }, { RD, PD, 1, 1, 0, NO },
-		{ PD, R, 0, 1, 0, NO },	   { PC, PC, 1, 1, 0, NO },    { PA, CI, 0, 1, 0, NO },
+		{ PD, R, 0, 1, 0, NO },	   { PD, R, 0, 0, 1, FORCE },  { PC, PC, 1, 1, 0, NO },    { PA, CI, 0, 1, 0, NO },
 		{ SD, PD, 0, 1, 0, NO },   { 0, 0, 0, 0, 0, NO },
 	};
 
@@ -822,6 +822,29 @@ static void partner_down_since_contact(void **state)
 			assert_int_equal(fo_fsm_step(&cur, &in).next.state, PD);
 			assert_int_equal(fo_fsm_step(&cur, &in).next.stos, STOS);
 		}
+}
+
+/* Held back in PARTNER-DOWN: the partner may have served since it was declared down, so the wait
+ * begins anew, or with the time of its death; never before that declaration. */
+static void partner_down_once_more(void **state)
+{
+	static const uint32_t since[][2] = {
+		{ 0, NOW }, { NOW - 50, NOW - 50 }, { NOW + 9, NOW }, { STOS - 1, STOS }
+	};
+
+	(void)state;
+	for (size_t i = 0; i < LEN(since); i++) {
+		struct fo_end cur = end_in(PD, true);
+		struct fo_in in = event(FO_EV_OP_FORCE_PARTNER_DOWN);
+		struct fo_step s;
+
+		in.hold = true;
+		in.since = since[i][0];
+		s = fo_fsm_step(&cur, &in);
+		check_step(&cur, &in, &s);
+		assert_int_equal(s.next.stos, since[i][1]);
+		assert_int_equal(s.todo, ALWAYS | FO_DO_RECLAIM);
+	}
 }
 
 static void op_halt(void **state)
@@ -949,7 +972,7 @@ static void view_grid(void **state)
 	} row[] = {
 		{ 0, SERVE_NONE, 0, 0, 0, 0, 0, 0 },	{ ST, SERVE_NONE, 0, 0, 0, 0, 0, 0 },
 		{ N, SERVE_BALANCE, 1, 1, 1, 0, 0, 1 }, { CI, SERVE_ALL, 1, 1, 0, 0, 1, 1 },
-		{ PD, SERVE_ALL, 1, 1, 0, 1, 0, 1 },	{ PC, SERVE_NONE, 0, 0, 0, 0, 0, 0 },
+		{ PD, SERVE_ALL, 1, 1, 0, 1, 1, 1 },	{ PC, SERVE_NONE, 0, 0, 0, 0, 0, 0 },
 		{ RI, SERVE_ALL, 1, 1, 0, 0, 1, 0 },	{ CD, SERVE_ALL, 1, 1, 0, 0, 1, 0 },
 		{ R, SERVE_NONE, 0, 0, 0, 0, 0, 0 },	{ RW, SERVE_NONE, 0, 0, 0, 0, 0, 0 },
 		{ RD, SERVE_NONE, 0, 1, 0, 0, 1, 0 },	{ PA, SERVE_NONE, 0, 0, 0, 0, 0, 0 },
@@ -1055,6 +1078,7 @@ int main(void)
 		cmocka_unit_test(op_partner_down),
 		cmocka_unit_test(partner_down_since),
 		cmocka_unit_test(partner_down_since_contact),
+		cmocka_unit_test(partner_down_once_more),
 		cmocka_unit_test(op_halt),
 		cmocka_unit_test(shutdown_then_recover),
 		cmocka_unit_test(op_resume),
