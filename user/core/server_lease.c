@@ -80,6 +80,11 @@ static void keep_client(struct lease_client *c, const struct dhcp_msg *m)
 /* --- times --------------------------------------------------------------------------------------
  */
 
+static uint32_t later(uint32_t a, uint32_t b)
+{
+	return a > b ? a : b;
+}
+
 static uint32_t desired_seconds(const struct job *j)
 {
 	uint32_t most = j->scope->lease_time, wish = dhcp_opt_u32(j->msg, DHO_LEASE_TIME, most);
@@ -174,11 +179,17 @@ void server_offer(struct job *j, const struct lease *l)
 }
 
 /* What is promised to the partner. The largest number ever told stays while the lease lasts: the
- * partner may have relied on it. An acknowledged one that is longer than what is told now counts
- * no more (a shortened lease time, failover-behaviour §2.1). */
-static void promise(struct lease *l, bool past, uint32_t pet)
+ * partner may have relied on it. Also when the former lease has ended and the partner was told, for
+ * that may not have arrived: then it is a ground for the partner's promises, and none for ours. An
+ * acknowledged one that is longer than what is told now counts no more (a shortened lease time,
+ * failover-behaviour §2.1). */
+static void promise(struct lease *l, const struct lease *was, enum claim c, uint32_t pet)
 {
-	if (!past || !pet) /* no past, no partner */
+	if (lease_end_is_told(was)) {
+		l->sent_pet = later(l->sent_pet, later(l->acked_pet, l->rcvd_pet));
+		l->acked_pet = l->rcvd_pet = 0;
+	}
+	if (c == CLAIM_FREE || !pet) /* no past, no partner */
 		l->sent_pet = l->acked_pet = l->rcvd_pet = 0;
 	if (pet > l->sent_pet)
 		l->sent_pet = pet;
@@ -207,7 +218,7 @@ void server_grant(struct job *j, const struct lease *l, enum claim c)
 	n.bucket = j->ret->bucket;
 	n.flags &= LEASE_DIRTY;
 	n.flags |= reserved ? LEASE_RESERVED : 0;
-	promise(&n, c != CLAIM_FREE && !lease_end_is_told(l), j->ret->grant.pet);
+	promise(&n, l, c, j->ret->grant.pet);
 	j->ret->lease = n;
 	j->ret->change = j->ret->change_client = true;
 	keep_client(&j->ret->client, j->msg);

@@ -1121,6 +1121,32 @@ static void former_promises_do_not_count(void **state)
 	assert_int_equal(got.lease.sent_pet, T0 + LEASE_TIME + MCLT / 2);
 }
 
+/* A reserved address comes back to its client although the partner was told that the lease is over.
+ * Whether it heard that is not known: its own promises may rest on all that it was told before. */
+static void told_end_may_not_have_arrived(void **state)
+{
+	struct lease l = { .addr = ADDR(15),
+			   .state = LEASE_RELEASED,
+			   .acked_state = LEASE_RELEASED,
+			   .flags = LEASE_DIRTY | LEASE_RESERVED,
+			   .sent_pet = T0 + 8000,
+			   .acked_pet = T0 + 9000,
+			   .rcvd_pet = T0 + 9999,
+			   .key = key_of(15) };
+
+	(void)state;
+	start();
+	enter(CI);
+	pool_apply(ctx.pool, &l, 0);
+	assert_int_equal(request(INIT_REBOOT, 15, ADDR(15)), SERVER_ACKED_NEW);
+	assert_int_equal(got.reply.lease, MCLT);
+	assert_int_equal(got.lease.acked_pet | got.lease.rcvd_pet, 0);
+	assert_int_equal(got.lease.sent_pet, T0 + 9999);
+	enter(AL); /* no partner, no promise to it */
+	assert_int_equal(request(INIT_REBOOT, 15, ADDR(15)), SERVER_ACKED_NEW);
+	assert_int_equal(got.lease.sent_pet, 0);
+}
+
 static void what_is_kept_of_the_client(void **state)
 {
 	(void)state;
@@ -1503,6 +1529,7 @@ int main(void)
 		cmocka_unit_test(lease_time_and_wishes),
 		cmocka_unit_test(worked_example),
 		cmocka_unit_test(former_promises_do_not_count),
+		cmocka_unit_test(told_end_may_not_have_arrived),
 		cmocka_unit_test(what_is_kept_of_the_client),
 		cmocka_unit_test(a_very_long_identifier),
 		cmocka_unit_test(on_hold_nothing_new_is_promised),
