@@ -103,38 +103,45 @@ static void clocks(const struct node_relation *r, char *buf, size_t size, uint32
 		 s.clock_skew_limit_sec);
 }
 
+enum bound {
+	OF_LIFE,     /* states and links: by what a partner in order can cause */
+	OF_UPDATES,  /* what updates by the thousand can cause */
+	OF_ATTEMPTS, /* likewise, and the same words about one relationship once a minute: who
+		      * cannot connect tries again and again, for the same reason */
+};
+
 static const struct kind {
 	const char *what;
 	enum log_level level;
 	describe_fn *describe;
-	bool limited;
+	enum bound bound;
 } kinds[] = {
-	{ "state", LOG_L_WARNING, states, false },
-	{ "partner-state", LOG_L_WARNING, states, false },
-	{ "link-up", LOG_L_INFO, link_terms, false },
-	{ "link-lost", LOG_L_ERROR, close_reason, false },
-	{ "update-unsendable", LOG_L_ERROR, binding, true },
-	{ "left-out", LOG_L_WARNING, addresses, false },
-	{ "shutdown", LOG_L_WARNING, pending, false },
-	{ "shutdown-given-up", LOG_L_ERROR, pending, false },
-	{ "config-differs", LOG_L_WARNING, lead_time, false },
-	{ "storage-lost", LOG_L_WARNING, nothing, false },
-	{ "clock-skew", LOG_L_ERROR, clocks, false },
-	{ "partner-sign", LOG_L_WARNING, nothing, false },
-	{ "connect-failed", LOG_L_WARNING, nothing, true },
-	{ "connect-refused", LOG_L_WARNING, nothing, true },
-	{ "connect-rejected", LOG_L_WARNING, nothing, true },
-	{ "garbage", LOG_L_WARNING, nothing, true },
-	{ "digest-missing", LOG_L_ERROR, nothing, true },
-	{ "digest-wrong", LOG_L_ERROR, nothing, true },
-	{ "digest-replayed", LOG_L_ERROR, nothing, true },
-	{ "digest-unexpected", LOG_L_ERROR, nothing, true },
-	{ "tls-failed", LOG_L_ERROR, nothing, true },
+	{ "state", LOG_L_WARNING, states, OF_LIFE },
+	{ "partner-state", LOG_L_WARNING, states, OF_LIFE },
+	{ "link-up", LOG_L_INFO, link_terms, OF_LIFE },
+	{ "link-lost", LOG_L_ERROR, close_reason, OF_LIFE },
+	{ "update-unsendable", LOG_L_ERROR, binding, OF_UPDATES },
+	{ "left-out", LOG_L_WARNING, addresses, OF_LIFE },
+	{ "shutdown", LOG_L_WARNING, pending, OF_LIFE },
+	{ "shutdown-given-up", LOG_L_ERROR, pending, OF_LIFE },
+	{ "config-differs", LOG_L_WARNING, lead_time, OF_LIFE },
+	{ "storage-lost", LOG_L_WARNING, nothing, OF_LIFE },
+	{ "clock-skew", LOG_L_ERROR, clocks, OF_LIFE },
+	{ "partner-sign", LOG_L_WARNING, nothing, OF_LIFE },
+	{ "connect-failed", LOG_L_WARNING, nothing, OF_ATTEMPTS },
+	{ "connect-refused", LOG_L_WARNING, nothing, OF_ATTEMPTS },
+	{ "connect-rejected", LOG_L_WARNING, nothing, OF_ATTEMPTS },
+	{ "garbage", LOG_L_WARNING, nothing, OF_ATTEMPTS },
+	{ "digest-missing", LOG_L_ERROR, nothing, OF_ATTEMPTS },
+	{ "digest-wrong", LOG_L_ERROR, nothing, OF_ATTEMPTS },
+	{ "digest-replayed", LOG_L_ERROR, nothing, OF_ATTEMPTS },
+	{ "digest-unexpected", LOG_L_ERROR, nothing, OF_ATTEMPTS },
+	{ "tls-failed", LOG_L_ERROR, nothing, OF_ATTEMPTS },
 };
 
 static const struct kind *find_kind(const char *what)
 {
-	static const struct kind other = { "", LOG_L_INFO, nothing, true };
+	static const struct kind other = { "", LOG_L_INFO, nothing, OF_UPDATES };
 
 	for (unsigned i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++)
 		if (!strcmp(kinds[i].what, what))
@@ -165,24 +172,7 @@ static const char *name_of(const struct node_relation *r, char quoted[160])
 	return log_quote(name, strlen(name), quoted, 160);
 }
 
-void node_partner_event(struct node_relation *r, const char *what, const char *why, uint32_t addr,
-			uint32_t a, uint32_t b)
-{
-	const struct kind *k = find_kind(what);
-	char about[160], at[32] = "", ip[16], quoted[160];
-
-	if (k->limited ? !log_allow(&r->limit, EVENTS_PER_MIN, r->node->now.mono)
-		       : !log_allow(&r->limit_life, LIFE_EVENTS_PER_MIN, r->node->now.mono))
-		return;
-	if (addr)
-		snprintf(at, sizeof(at), " address=%s", ctl_addr_text(addr, ip));
-	k->describe(r, about, sizeof(about), a, b);
-	log_event(level_of(k, why, a, b), what, "relationship=%s%s%s%s%s%s", name_of(r, quoted), at,
-		  about, why && *why ? " why=\"" : "", why && *why ? why : "",
-		  why && *why ? "\"" : "");
-}
-
-/* --- refused updates ---------------------------------------------------------------------------
+/* --- what was told already ----------------------------------------------------------------------
  */
 
 #define TOLD 1024 /* of what was told within the last minute, or hour */
@@ -190,17 +180,13 @@ void node_partner_event(struct node_relation *r, const char *what, const char *w
 #define MINUTE_US 60000000LL
 #define HOUR_US (60 * MINUTE_US)
 
+enum { TOLD_BY_PARTNER = 1, TOLD_BY_US, TOLD_EVENT }; /* the key's last octet */
+
 /* Told already: not before @until again. */
 static struct told {
 	uint64_t key;
 	mono_t until;
 } told[TOLD];
-
-static uint64_t told_key(const struct node_relation *r, uint32_t addr, const struct fo_refusal *f)
-{
-	return (uint64_t)addr << 32 | (uint64_t)(r->index & 0xffff) << 16 |
-	       (uint64_t)f->reason << 8 | (f->by_us ? 2 : 1);
-}
 
 /* Once in @every_us for each key. Where too many are told at one time the rest is counted only. */
 static bool may_tell(struct node_relation *r, uint64_t key, int64_t every_us)
@@ -223,6 +209,60 @@ static bool may_tell(struct node_relation *r, uint64_t key, int64_t every_us)
 	}
 	*room = (struct told){ key, mono_add_us(now, every_us) };
 	return true;
+}
+
+static uint32_t hash_words(const char *s)
+{
+	uint32_t h = 2166136261u;
+
+	for (; s && *s; s++)
+		h = (h ^ (uint8_t)*s) * 16777619u;
+	return h;
+}
+
+static bool may_tell_again(struct node_relation *r, const struct kind *k, const char *why)
+{
+	uint64_t key = (uint64_t)hash_words(why) << 32 | (uint64_t)(r->index & 0xffff) << 16 |
+		       (uint64_t)(k - kinds) << 8 | TOLD_EVENT;
+
+	return may_tell(r, key, MINUTE_US);
+}
+
+static bool may_tell_kind(struct node_relation *r, const struct kind *k, const char *why)
+{
+	if (k->bound == OF_LIFE)
+		return log_allow(&r->limit_life, LIFE_EVENTS_PER_MIN, r->node->now.mono);
+	if (k->bound == OF_ATTEMPTS && !may_tell_again(r, k, why))
+		return false;
+	return log_allow(&r->limit, EVENTS_PER_MIN, r->node->now.mono);
+}
+
+/* --- events ------------------------------------------------------------------------------------
+ */
+
+void node_partner_event(struct node_relation *r, const char *what, const char *why, uint32_t addr,
+			uint32_t a, uint32_t b)
+{
+	const struct kind *k = find_kind(what);
+	char about[160], at[32] = "", ip[16], quoted[160];
+
+	if (!may_tell_kind(r, k, why))
+		return;
+	if (addr)
+		snprintf(at, sizeof(at), " address=%s", ctl_addr_text(addr, ip));
+	k->describe(r, about, sizeof(about), a, b);
+	log_event(level_of(k, why, a, b), what, "relationship=%s%s%s%s%s%s", name_of(r, quoted), at,
+		  about, why && *why ? " why=\"" : "", why && *why ? why : "",
+		  why && *why ? "\"" : "");
+}
+
+/* --- refused updates ---------------------------------------------------------------------------
+ */
+
+static uint64_t told_key(const struct node_relation *r, uint32_t addr, const struct fo_refusal *f)
+{
+	return (uint64_t)addr << 32 | (uint64_t)(r->index & 0xffff) << 16 |
+	       (uint64_t)f->reason << 8 | (f->by_us ? TOLD_BY_US : TOLD_BY_PARTNER);
 }
 
 static void client_text(const struct lease_client *c, char *buf, size_t size)

@@ -89,6 +89,33 @@ static void levels_of_states(void **state)
 	assert_int_equal(last.level, LOG_L_INFO);
 }
 
+/* Who cannot connect tries each second: the same words once a minute, for each relationship. */
+static void attempts_are_told_once(void **state)
+{
+	static const char both[] = "the partner plays the primary too";
+	struct node_relation other = { .node = &node, .index = 1 };
+	struct conf_relation two[2] = { relations[0], relations[0] };
+
+	(void)state;
+	conf.relations = two;
+	for (unsigned i = 0; i < 50; i++) {
+		node_partner_event(&rel, "connect-refused", both, 0, 0, 0);
+		node.now.mono.us += 1000000;
+	}
+	assert_int_equal(news(), 1);
+	says(both);
+	node_partner_event(&rel, "connect-refused", "something else", 0, 0, 0);
+	assert_int_equal(news(), 1);
+	node_partner_event(&rel, "connect-rejected", both, 0, 0, 0);
+	assert_int_equal(news(), 1);
+	node_partner_event(&other, "connect-refused", both, 0, 0, 0);
+	assert_int_equal(news(), 1);
+	node.now.mono.us += 10000000;
+	node_partner_event(&rel, "connect-refused", both, 0, 0, 0);
+	assert_int_equal(news(), 1);
+	conf.relations = relations;
+}
+
 static void refuse(uint32_t addr, uint8_t reason, bool by_us)
 {
 	struct lease ours = {
@@ -246,6 +273,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup(levels_of_states, setup),
+		cmocka_unit_test_setup(attempts_are_told_once, setup),
 		cmocka_unit_test_setup(both_records, setup),
 		cmocka_unit_test_setup(duel_of_one_client, setup),
 		cmocka_unit_test_setup(once_a_minute, setup),
