@@ -606,6 +606,33 @@ static void half_open(void **state)
 		close(fd[i]);
 }
 
+/* An octet now and then gains no time: the first message is whole in time, or the end comes. */
+static void a_slow_speaker_gains_no_time(void **state)
+{
+	uint8_t buf[FO_MSG_MAX];
+	size_t len = message(FO_CONNECT, buf), said = 0;
+	int64_t next = 0;
+	int fd;
+
+	(void)state;
+	start(SECONDARY);
+	assert_int_equal(net->patience_ms, 15000);
+	net->patience_ms = 300;
+	fd = they_connect();
+	while (!they_hear(fd).closed) {
+		turn();
+		if (clock_now().mono.us < next)
+			continue;
+		assert_true(said + 1 < len); /* it was heard out for more than a second */
+		(void)!send(fd, buf + said++, 1, MSG_DONTWAIT | MSG_NOSIGNAL);
+		next = clock_now().mono.us + 20000;
+	}
+	assert_true(said > 1);
+	assert_null(net->inbound);
+	assert_int_equal(ups, 0);
+	close(fd);
+}
+
 /* Another configuration: every connection ends, also one that has not spoken yet. */
 static void used_anew(void **state)
 {
@@ -673,6 +700,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(beside_our_own, setup, teardown),
 		cmocka_unit_test_setup_teardown(instead_of_our_own, setup, teardown),
 		cmocka_unit_test_setup_teardown(half_open, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_slow_speaker_gains_no_time, setup, teardown),
 		cmocka_unit_test_setup_teardown(used_anew, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_slow_reader_gains_no_time, setup, teardown),
 	};

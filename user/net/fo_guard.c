@@ -20,7 +20,6 @@
 #include "net/fo_tls.h"
 #include "sys/clock.h"
 
-#define ANSWER_LIMIT_S 15 /* for the answer to the first CONNECT, and for the TLS handshake */
 #define SKEW_DEFAULT_S 60
 
 static bool has_secret(const struct link *l)
@@ -152,7 +151,6 @@ bool guard_wants_tls(const struct link *l)
 void guard_ask_tls(struct link *l)
 {
 	const struct fo_conf *c = &l->conf->fo;
-	struct timeval limit = { ANSWER_LIMIT_S, 0 };
 	uint8_t buf[FO_MSG_MAX];
 	struct fo_writer w;
 	struct fo_connect ask = {
@@ -173,8 +171,9 @@ void guard_ask_tls(struct link *l)
 	fo_write_begin(&w, buf, sizeof(buf) - FO_DIGEST_ROOM, FO_CONNECT, clock_now().wall, 1);
 	fo_write_connect(&w, &ask);
 	l->asked_tls = true;
-	bufferevent_set_timeouts(l->bev, &limit, NULL);
 	tell(l->bev, l->digest, buf, fo_write_end(&w));
+	if (!link_wait(l))
+		link_refused(l, FO_CLOSE_STATE);
 }
 
 bool guard_tls_failed(struct link *l, struct bufferevent *bev, const char *otherwise)
@@ -188,7 +187,6 @@ bool guard_tls_failed(struct link *l, struct bufferevent *bev, const char *other
 
 static void handshake(struct link *l)
 {
-	struct timeval limit = { ANSWER_LIMIT_S, 0 };
 	struct bufferevent *bev = l->bev;
 
 	l->bev = NULL; /* given up */
@@ -196,9 +194,8 @@ static void handshake(struct link *l)
 			   true);
 	l->encrypted = true;
 	l->spoken = false;
-	if (bev && guard_begin(l)) {
+	if (bev && guard_begin(l) && link_wait(l)) {
 		link_use(l, bev);
-		bufferevent_set_timeouts(bev, &limit, &limit);
 		return;
 	}
 	if (bev)

@@ -20,8 +20,7 @@
 #include "net/fo_guard.h"
 #include "sys/clock.h"
 
-#define FIRST_MESSAGE_LIMIT_S 15 /* an accepted connection must say CONNECT within */
-#define HALF_OPEN_MAX 4		 /* accepted and silent, per partner (decision E6) */
+#define HALF_OPEN_MAX 4 /* accepted and silent, per partner (decision E6) */
 
 static void inbound_forget(struct inbound *in)
 {
@@ -29,6 +28,7 @@ static void inbound_forget(struct inbound *in)
 	if (in->next)
 		in->next->prev = in->prev;
 	fo_digest_free(in->digest);
+	event_free(in->late);
 	free(in);
 }
 
@@ -130,7 +130,6 @@ static void inbound_adopt(struct inbound *in, struct link *l)
 	link_drop(l, false); /* our own connect, if that is still on its way */
 	if (l->retry)
 		evtimer_del(l->retry);
-	bufferevent_set_timeouts(bev, NULL, NULL);
 	link_use(l, bev);
 	l->digest = digest;
 	l->opened = l->spoken = !l->conf->fo.primary; /* CONNECT brought us here */
@@ -191,13 +190,20 @@ static void inbound_event(struct bufferevent *bev, short what, void *arg)
 	inbound_drop(in);
 }
 
+/* From the connection to the message that gives it to a link, TLS included. */
+static void inbound_late(evutil_socket_t fd, short what, void *arg)
+{
+	struct inbound *in = arg;
+
+	(void)fd;
+	(void)what;
+	inbound_event(in->bev, BEV_EVENT_TIMEOUT, in);
+}
+
 void inbound_use(struct inbound *in)
 {
-	struct timeval limit = { FIRST_MESSAGE_LIMIT_S, 0 };
-
 	bufferevent_setcb(in->bev, inbound_read, inbound_sent, inbound_event, in);
 	bufferevent_setwatermark(in->bev, EV_READ, 0, 2 * FO_MSG_MAX);
-	bufferevent_set_timeouts(in->bev, &limit, &limit);
 	bufferevent_enable(in->bev, EV_READ | EV_WRITE);
 }
 
@@ -247,6 +253,27 @@ static void limit_half_open(struct fo_net *n, const struct sockaddr_in *from, un
 		inbound_drop(oldest);
 }
 
+static struct inbound *inbound_new(struct fo_net *n, evutil_socket_t fd)
+{
+	struct timeval limit = { n->patience_ms / 1000, n->patience_ms % 1000 * 1000 };
+	struct inbound *in = calloc(1, sizeof(*in));
+
+	if (!in)
+		return NULL;
+	in->net = n;
+	in->late = evtimer_new(n->base, inbound_late, in);
+	if (in->late)
+		in->bev = bufferevent_socket_new(n->base, fd, BEV_OPT_CLOSE_ON_FREE);
+	if (in->bev) {
+		evtimer_add(in->late, &limit);
+		return in;
+	}
+	if (in->late)
+		event_free(in->late);
+	free(in);
+	return NULL;
+}
+
 static void inbound_start(struct fo_net *n, evutil_socket_t fd, const struct sockaddr_in *from)
 {
 	struct link *ours = link_we_begin(n, from);
@@ -257,17 +284,12 @@ static void inbound_start(struct fo_net *n, evutil_socket_t fd, const struct soc
 		close(fd);
 		return;
 	}
-	in = calloc(1, sizeof(*in));
-
-	if (in)
-		in->bev = bufferevent_socket_new(n->base, fd, BEV_OPT_CLOSE_ON_FREE);
-	if (!in || !in->bev) {
-		free(in);
+	in = inbound_new(n, fd);
+	if (!in) {
 		close(fd);
 		return;
 	}
 	fo_tune(fd);
-	in->net = n;
 	in->from = *from;
 	in->prev = &n->inbound;
 	in->next = n->inbound;
@@ -305,7 +327,8 @@ void inbound_accept(struct evconnlistener *listener, evutil_socket_t fd, struct 
 			  evutil_inet_ntop(AF_INET, &from.sin_addr, text, sizeof(text)));
 }
 
-/* No descriptor or memory for another connection: accept again in a moment, not at once for ever. */
+/* No descriptor or memory for another connection: accept again in a moment, not at once for ever.
+ */
 void inbound_accept_failed(struct evconnlistener *listener, void *arg)
 {
 	struct fo_net *n = arg;
@@ -314,6 +337,6 @@ void inbound_accept_failed(struct evconnlistener *listener, void *arg)
 	(void)evconnlistener_disable(listener);
 	n->accept_again = mono_add_us(clock_now().mono, ACCEPT_AGAIN_US);
 	if (log_allow(&n->strangers, 6, clock_now().mono))
-		log_event(LOG_L_ERROR, "failover-accept-failed", "why=\"%s\" next=\"again in a second\"",
-			  strerror(err));
+		log_event(LOG_L_ERROR, "failover-accept-failed",
+			  "why=\"%s\" next=\"again in a second\"", strerror(err));
 }

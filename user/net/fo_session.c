@@ -60,12 +60,38 @@ void fo_tune(evutil_socket_t fd)
 
 /* --- links ------------------------------------------------------------------------------------ */
 
+static void link_late(evutil_socket_t fd, short what, void *arg)
+{
+	struct link *l = arg;
+
+	(void)fd;
+	(void)what;
+	bufferevent_trigger_event(l->bev, BEV_EVENT_READING | BEV_EVENT_TIMEOUT, 0);
+}
+
+bool link_wait(struct link *l)
+{
+	int ms = l->net->patience_ms;
+	struct timeval limit = { ms / 1000, ms % 1000 * 1000 };
+
+	if (!l->late)
+		l->late = evtimer_new(l->net->base, link_late, l);
+	return l->late && evtimer_add(l->late, &limit) == 0;
+}
+
+static void link_in_time(struct link *l)
+{
+	if (l->late)
+		evtimer_del(l->late);
+}
+
 void link_drop(struct link *l, bool gently)
 {
 	struct bufferevent *bev = l->bev;
 
 	l->bev = NULL;
 	l->up = l->choked = l->spoken = l->held = false;
+	link_in_time(l);
 	guard_end(l);
 	if (bev && gently)
 		fo_leave(l->net, bev);
@@ -163,7 +189,7 @@ void link_begin(struct link *l, bool ours)
 	} else if (guard_wants_tls(l)) {
 		guard_ask_tls(l);
 	} else {
-		bufferevent_set_timeouts(l->bev, NULL, NULL);
+		link_in_time(l);
 		l->up = true;
 		l->heard = clock_now().mono;
 		l->net->ops.link_up(l->net->ops.ctx, l->relation, ours);
@@ -185,11 +211,12 @@ static void on_event(struct bufferevent *bev, short what, void *arg)
 	bool rejected = false;
 
 	if (what & BEV_EVENT_CONNECTED) {
+		bufferevent_set_timeouts(bev, NULL, NULL); /* of the TCP handshake */
 		fo_tune(bufferevent_getfd(bev));
 		link_begin(l, true);
 		return;
 	}
-	if ((l->asked_tls || l->encrypted) && !l->spoken)
+	if ((l->asked_tls || l->encrypted) && !(l->up && l->spoken))
 		rejected = guard_tls_failed(l, bev,
 					    "the partner closed the connection, or did not answer");
 	if (l->up) {
@@ -332,6 +359,7 @@ int fo_net_open(struct event_base *base, const struct conf *c, const struct fo_k
 	if (!n)
 		return -ENOMEM;
 	n->base = base;
+	n->patience_ms = PATIENCE_MS;
 	n->ops = *ops;
 	n->keys = keys;
 	n->n_links = n->left_out = c->n_relations;
@@ -392,6 +420,8 @@ void fo_net_close_all(struct fo_net *n)
 		link_finish(&n->links[i]);
 		if (n->links[i].retry)
 			event_free(n->links[i].retry);
+		if (n->links[i].late)
+			event_free(n->links[i].late);
 	}
 	free(n->links);
 	free(n->listeners);

@@ -13,6 +13,7 @@ struct event;
 #define FO_TLS_DESIRED 1 /* in TLS-request; in TLS-reply: agreed */
 #define FO_TLS_REQUIRED 2
 
+#define PATIENCE_MS 15000 /* for a first message, for its answer, and for the TLS handshake */
 #define TURN_ACCEPTS 64
 #define INPUT_MAX (64 * 1024) /* unread octets per connection */
 
@@ -30,6 +31,7 @@ struct link {
 	unsigned budget; /* messages that it may still say in this turn */
 	int retry_ms;
 	struct event *retry; /* primaries, and secondaries of an ISC dhcpd */
+	struct event *late;  /* while TLS is agreed on: an octet now and then gains no time */
 	mono_t heard;
 	struct fo_digest *digest; /* of this connection; NULL: not configured */
 	bool opened;		  /* its first message was judged when it was nobody's yet */
@@ -44,6 +46,7 @@ struct inbound { /* accepted, relationship not yet known */
 	struct fo_digest *digest; /* as soon as the relationship is known */
 	struct link *tls_for;	  /* whose certificates are asked for; NULL: in the clear */
 	bool encrypted;		  /* TLS has begun */
+	struct event *late;	  /* for all of it: an octet now and then gains no time */
 	struct inbound *next, **prev;
 };
 
@@ -57,9 +60,10 @@ struct fo_net {
 	unsigned n_links;
 	struct evconnlistener **listeners;
 	unsigned n_listeners;
+	int patience_ms;
 	unsigned accepts, messages; /* in this turn */
 	unsigned left_out;	    /* likewise: the first link that had none left; n_links none */
-	mono_t accept_again; /* a listener waits; 0 none */
+	mono_t accept_again;	    /* a listener waits; 0 none */
 	struct inbound *inbound;
 	struct leaving *leaving;
 	struct log_limit strangers;
@@ -70,6 +74,7 @@ struct fo_net {
 void fo_tune(evutil_socket_t fd);
 void link_use(struct link *l, struct bufferevent *bev);
 void link_drop(struct link *l, bool gently);
+bool link_wait(struct link *l); /* for the next step before it is up, patience_ms from now */
 /* The connection may be used: TLS comes first, where that is configured. */
 void link_begin(struct link *l, bool ours);
 bool link_input(struct link *l);
@@ -82,7 +87,7 @@ void link_refused(struct link *l, enum fo_close_reason why);
 void inbound_accept(struct evconnlistener *listener, evutil_socket_t fd, struct sockaddr *sa,
 		    int len, void *net);
 void inbound_accept_failed(struct evconnlistener *listener, void *arg);
-void inbound_use(struct inbound *in); /* its callbacks and limits on a connection */
+void inbound_use(struct inbound *in); /* its callbacks on a connection */
 void inbound_drop(struct inbound *in);
 /* CONNECTACK; with a reason, then closed. */
 void inbound_answer(struct inbound *in, const struct fo_msg *m, const struct fo_connect *c,
