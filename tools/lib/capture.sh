@@ -15,15 +15,22 @@ capture_possible() { command -v dumpcap >/dev/null && command -v tshark >/dev/nu
 capture_start() {
 	capture_possible || return 0
 	rm -f "$(capture_file "$1")"
-	net_spawn "capture$1" "s$1" dumpcap -q -i "${2:-eth1}" -f "tcp port ${3:-647}" -w "$(capture_file "$1")"
+	net_spawn "capture$1" "s$1" dumpcap -q -i "${2:-eth1}" -f "tcp port ${3:-647} or arp" -w "$(capture_file "$1")"
 	wait_for 10 test -s "$(capture_file "$1")"
 }
 
-# The kernel hands frames over in blocks, some tenths of a second late.
+# The kernel hands frames over in blocks, some tenths of a second late: a question for an address that
+# nobody has is the last of them. (Where the cable is cut it never comes, nor does anything else.)
+CAPTURE_NOBODY=10.99.0.254
 capture_stop() { # SERVER
 	net_alive "capture$1" || return 0
-	sleep 0.5
+	net_in "s$1" bash -c "echo >/dev/udp/$CAPTURE_NOBODY/9" 2>/dev/null
+	wait_for 2 capture_asked "$1" || net_say "the end of the recording at server $1 was not seen"
 	net_stop "capture$1"
+}
+capture_asked() { # SERVER; an ARP request: no hardware address, then this one
+	tail -c 1000000 "$(capture_file "$1")" | od -An -v -t x1 | tr -d ' \n' |
+		grep -q "000000000000$(printf '%02x' ${CAPTURE_NOBODY//./ })"
 }
 
 # capture_read SERVER FILTER FIELD... - one line per frame
