@@ -43,16 +43,19 @@ logs() { # the ends of the servers' logs
 	done
 }
 # What our servers say to each other is read by a decoder that is not ours, in every test that has a
-# pair in order; CAPTURE=off where it cannot be read. Called by pair_up.
-before_pair() {
-	[ "${CAPTURE:-on}" = off ] || net_alive capture1 || capture_start 1
+# pair in order; CAPTURE=off where it cannot be read. Called by pair_up, and by tests that start a
+# pair in another way before the first of the two speaks.
+before_pair() { # [SERVER] - that records the link
+	[ "${CAPTURE:-on}" = off ] || net_alive "capture${1:-1}" || capture_start "${1:-1}"
 }
-link_decodes() { # ends the capture
-	local i
-	net_alive capture1 || return 0
-	capture_stop 1
-	for i in 1 2; do
-		check "tshark decodes every message that server $i sent" capture_decodes 1 "${NET_LINK_ADDR[$i]}"
+link_decodes() { # [SERVER [NUMBER=ADDRESS...]] - ends the capture; those who speak, if not servers 1 and 2
+	local at=${1:-1} speaker
+	net_alive "capture$at" || return 0
+	capture_stop "$at"
+	[ $# -gt 1 ] || set -- "$at" "1=${NET_LINK_ADDR[1]}" "2=${NET_LINK_ADDR[2]}"
+	for speaker in "${@:2}"; do
+		check "tshark decodes every message that server ${speaker%=*} sent" \
+			capture_decodes "$at" "${speaker#*=}"
 	done
 }
 
