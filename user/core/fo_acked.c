@@ -160,27 +160,37 @@ static void tell_again(struct fo_endpoint *e, const struct fo_sent *s, const str
 	fo_store(e, &d, NULL);
 }
 
-static void acked_one(struct fo_endpoint *e, struct fo_flight *f, const struct fo_binding *b)
+/* Return: false when what the partner answers to has changed since. */
+static bool one_acked(struct fo_endpoint *e, const struct fo_sent *s, const struct fo_binding *b)
 {
 	bool rejected = b->has & 1u << FO_OPT_REJECT_REASON;
-	struct fo_sent *s = sent_of(f, b->addr);
 	const struct lease *l = pool_get(e->pool, b->addr);
+
+	if (!unchanged(e, s, l)) {
+		if (!rejected)
+			tell_again(e, s, l);
+		return false;
+	}
+	if (rejected)
+		refused(e, s, b);
+	else
+		accepted(e, s, l);
+	return true;
+}
+
+static void acked_one(struct fo_endpoint *e, struct fo_flight *f, const struct fo_binding *b)
+{
+	bool rejected = b->has & 1u << FO_OPT_REJECT_REASON, stands;
+	struct fo_sent *s = sent_of(f, b->addr);
 
 	if (!s)
 		return;
 	s->open = false;
 	f->open--;
 	e->unacked--;
-	if (s->run) {
-		fo_run_acked(e, s, b);
-	} else if (!unchanged(e, s, l)) {
-		if (!rejected)
-			tell_again(e, s, l);
-	} else if (rejected) {
-		refused(e, s, b);
-	} else {
-		accepted(e, s, l);
-	}
+	stands = s->run ? fo_run_acked(e, s, b) : one_acked(e, s, b);
+	if (!stands && rejected && f->dump)
+		fo_updates_overtaken(e);
 }
 
 void fo_updates_acked(struct fo_endpoint *e, const struct fo_msg *m)

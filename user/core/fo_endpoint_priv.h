@@ -241,6 +241,7 @@ void fo_updates_asked(struct fo_endpoint *e, bool all, uint32_t xid);
 void fo_updates_begin(struct fo_endpoint *e); /* what was asked of us, when its time has come */
 void fo_updates_done(struct fo_endpoint *e, uint32_t xid);
 void fo_updates_ask_again(struct fo_endpoint *e); /* when it is time */
+void fo_updates_overtaken(struct fo_endpoint *e); /* refused, but it had changed since */
 void fo_updates_told(struct fo_endpoint *e); /* the partner has told all that we asked for */
 uint8_t fo_state_to_send(const struct fo_endpoint *e, const struct lease *l);
 /* The partner holds something else, or may: tell it (again). */
@@ -290,8 +291,8 @@ void fo_store_run(struct fo_endpoint *e, const struct lease *l, uint32_t n);
 const struct lease *fo_next_run(const struct fo_endpoint *e, uint64_t addr);
 uint64_t fo_run_behind(const struct fo_endpoint *e, const struct lease *run); /* the address */
 enum fo_reject fo_receive_run(struct fo_endpoint *e, const struct binding_update *u, uint32_t n);
-/* Acknowledged or (@reject) refused. */
-void fo_run_acked(struct fo_endpoint *e, const struct fo_sent *s, const struct fo_binding *b);
+/* Acknowledged or (@reject) refused. Return: false when the run has changed since. */
+bool fo_run_acked(struct fo_endpoint *e, const struct fo_sent *s, const struct fo_binding *b);
 void fo_run_retry(struct fo_endpoint *e);  /* refused ones again */
 void fo_run_forget(struct fo_endpoint *e); /* what the partner knows of them */
 /* Make each address's own record of what the run says: for a partner that knows no runs. */

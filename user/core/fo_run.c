@@ -191,7 +191,7 @@ static bool unchanged(const struct fo_endpoint *e, const struct fo_sent *s, cons
 	       (fo_state_to_send(e, run) == s->state || fo_wanted_back(e, run));
 }
 
-void fo_run_acked(struct fo_endpoint *e, const struct fo_sent *s, const struct fo_binding *b)
+bool fo_run_acked(struct fo_endpoint *e, const struct fo_sent *s, const struct fo_binding *b)
 {
 	const struct lease *run = pool_run_next(e->pool, s->addr);
 	bool rejected = b->has & 1u << FO_OPT_REJECT_REASON;
@@ -199,11 +199,13 @@ void fo_run_acked(struct fo_endpoint *e, const struct fo_sent *s, const struct f
 	if (!unchanged(e, s, run)) {
 		if (!rejected)
 			tell_again(e, s);
-	} else if (rejected) {
-		refused(e, run, s->run, b);
-	} else {
-		accepted(e, s, run);
+		return false;
 	}
+	if (rejected)
+		refused(e, run, s->run, b);
+	else
+		accepted(e, s, run);
+	return true;
 }
 
 /* Runs in flight of which no message is on its way. */

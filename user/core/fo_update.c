@@ -220,6 +220,13 @@ static void dump_up_to_now(struct fo_endpoint *e)
 	await_flights(e);
 }
 
+/* Then the refusal is not about what stands, which is to be told before UPDDONE in its place. */
+void fo_updates_overtaken(struct fo_endpoint *e)
+{
+	if (e->dump.active)
+		dump_up_to_now(e);
+}
+
 /* UPDREQALL also sends what the partner once acknowledged. Dirty rows come by their queue. */
 static const struct lease *next_run_walked(struct fo_endpoint *e)
 {

@@ -61,6 +61,44 @@ static void test_renewed_during_dump(void **state)
 	world_done(w);
 }
 
+/* The end of a lease, which who lost its storage refuses, is on its way when the client renews:
+ * that is told in its place, before UPDDONE. */
+static void test_renewed_while_refused(void **state)
+{
+	struct world *w = pair_with_window(10);
+	struct node *p = &w->n[0], *s = &w->n[1];
+	struct now now;
+	uint32_t a;
+
+	(void)state;
+	lease_to(w, 1);
+	a = w->client_addr[1];
+	lose_secondary(w);
+	w->check_promises = false; /* which reads the disk that is gone */
+	now = now_of(p);
+	assert_null(fo_endpoint_operate(p->ep, FO_EV_OP_PARTNER_DOWN, 0, &now));
+	turn_end(p);
+	run(w, 35);
+	assert_int_equal(pool_get(p->pool, a)->state, LEASE_EXPIRED);
+	boot(s);
+	for (unsigned i = 0; i < 100000 && p->ep->rec.end.peer != FO_RECOVER; i++)
+		run(w, 0.0001);
+	p->commit_at = w->us + SEC / 2; /* it waits for the disk until the request has come */
+	for (unsigned i = 0; i < 100000 && !s->refusals; i++)
+		run(w, 0.0001);
+	assert_int_equal(s->refusals, 1);
+	assert_true(pool_is_in_flight(p->pool, a) && p->ep->dump.active);
+	acknowledge(p, pool_get(p->pool, a), 1, false);
+	turn_end(p);
+	p->commit_at = w->us + SEC / 2; /* and the refusal comes before it is written */
+	for (unsigned i = 0; i < 100000 && state_of(s) == FO_RECOVER; i++)
+		run(w, 0.0001);
+	assert_int_equal(state_of(s), FO_RECOVER_WAIT);
+	assert_int_equal(pool_get(s->pool, a)->rcvd_pet, pool_get(p->pool, a)->sent_pet);
+	assert_true(settle(w, FO_NORMAL, FO_NORMAL, 60));
+	world_done(w);
+}
+
 /* The secondary renews a lease, unheard, and loses its storage. The primary, in PARTNER-DOWN, takes
  * the lease for over: it must not be told that it is. */
 static void test_forgotten_promise(void **state)
@@ -331,6 +369,7 @@ int main(void)
 		cmocka_unit_test(test_dump_ends_under_load),
 		cmocka_unit_test(test_refused_range_blocks_no_other),
 		cmocka_unit_test(test_renewed_during_dump),
+		cmocka_unit_test(test_renewed_while_refused),
 		cmocka_unit_test(test_forgotten_promise),
 		cmocka_unit_test(test_reclaim_when_in_force),
 		cmocka_unit_test(test_forgotten_renewal_runs_there),
