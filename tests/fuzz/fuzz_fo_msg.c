@@ -51,7 +51,8 @@ static void read_all(const struct fo_msg *m)
 	if (n) {
 		must(fo_msg_decode(buf, n, &got) == FO_OK);
 		fo_msg_read_connect(&got, &again);
-		must(again.mclt == c.mclt && again.start_count == c.start_count);
+		must(again.mclt == c.mclt && again.start_count == c.start_count &&
+		     again.remembered == c.remembered);
 	}
 	(void)fo_msg_read_state(m, &s);
 	read_bindings(m);

@@ -25,7 +25,7 @@ static bool blank(const struct fo_end *end)
 static void compare_memory(struct fo_endpoint *e, const struct fo_connect *c)
 {
 	bool ours = fo_any(e->rec.incarnation, 16), theirs = fo_any(c->incarnation, 16);
-	bool told = c->start_count & FO_START_COUNT_LOST;
+	bool told = c->start_count & FO_START_COUNT_LOST || c->remembered > e->start_count;
 	struct fo_end *end = &e->rec.end;
 
 	e->own_kind = c->own_kind;
@@ -113,6 +113,7 @@ void fo_send_connect(struct fo_endpoint *e)
 	struct fo_writer w;
 
 	introduce(e, &c);
+	c.remembered = e->rec.peer_start_count; /* the secondary has yet to tell its own */
 	c.has |= 1u << FO_OPT_MCLT | 1u << FO_OPT_HBA;
 	if (!e->conf->tls) /* not within TLS (failover-wire §5.1) */
 		c.has |= 1u << FO_OPT_TLS_REQUEST;

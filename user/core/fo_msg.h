@@ -69,6 +69,7 @@ enum fo_vendor_code {
 	FO_VENDOR_FEATURES = 9,	   /* u32, CONNECT and CONNECTACK: enum fo_feature */
 	FO_VENDOR_NONCE = 5,	   /* 16 octets, CONNECT and CONNECTACK with a digest: A24 */
 	FO_VENDOR_MAX_SKEW = 8,	   /* u32 sec, CONNECT and CONNECTACK: the smaller one holds */
+	FO_VENDOR_REMEMBERED = 10, /* u64, CONNECT: the largest start count of the partner's */
 };
 
 /* What a server understands beyond the first version, told to its partner: bits. */
@@ -137,6 +138,7 @@ struct fo_connect {
 	uint8_t hba[32];	 /* a 1 bit: the primary serves the bucket (ISC's sense) */
 	uint8_t incarnation[16]; /* all zero: none */
 	uint64_t start_count;	 /* own kind */
+	uint64_t remembered;	 /* own kind, CONNECT: of the one it speaks to; 0 not told */
 	uint32_t features;	 /* own kind: enum fo_feature, 0 of the first version */
 	uint32_t max_skew;	 /* own kind; sec, 0 not told */
 	bool own_kind;		 /* the vendor class names Twinlease */

@@ -89,6 +89,7 @@ static void read_connect_vendor(struct octets vendor, struct fo_connect *ret)
 	if (incarnation.p)
 		memcpy(ret->incarnation, incarnation.p, 16);
 	ret->start_count = vendor_u64(vendor, FO_VENDOR_START_COUNT, &has);
+	ret->remembered = vendor_u64(vendor, FO_VENDOR_REMEMBERED, &has);
 	ret->features = features.p ? number(features.p, features.len) : 0;
 	ret->max_skew = skew.p ? number(skew.p, skew.len) : 0;
 	ret->has |= 1u << FO_OPT_VENDOR_SPECIFIC;

@@ -92,20 +92,28 @@ static bool none(const uint8_t *p, size_t len)
 	return true;
 }
 
+static void write_u64(struct fo_writer *w, uint16_t code, uint64_t v)
+{
+	put(w, code, 2);
+	put(w, 8, 2);
+	put(w, v, 8);
+}
+
 static void write_connect_vendor(struct fo_writer *w, const struct fo_connect *c)
 {
 	bool has = !none(c->incarnation, sizeof(c->incarnation));
 
 	put(w, FO_OPT_VENDOR_SPECIFIC, 2);
 	put(w,
-	    12 + (has ? 4 + sizeof(c->incarnation) : 0) + (c->max_skew ? 8 : 0) +
-		    (c->features ? 8 : 0) + (c->has_nonce ? 4 + FO_NONCE_LEN : 0),
+	    12 + (has ? 4 + sizeof(c->incarnation) : 0) + (c->remembered ? 12 : 0) +
+		    (c->max_skew ? 8 : 0) + (c->features ? 8 : 0) +
+		    (c->has_nonce ? 4 + FO_NONCE_LEN : 0),
 	    2);
 	if (has)
 		fo_write_opt(w, FO_VENDOR_INCARNATION, c->incarnation, sizeof(c->incarnation));
-	put(w, FO_VENDOR_START_COUNT, 2);
-	put(w, 8, 2);
-	put(w, c->start_count, 8);
+	write_u64(w, FO_VENDOR_START_COUNT, c->start_count);
+	if (c->remembered)
+		write_u64(w, FO_VENDOR_REMEMBERED, c->remembered);
 	if (c->max_skew)
 		fo_write_u32(w, FO_VENDOR_MAX_SKEW, c->max_skew);
 	if (c->features)
@@ -217,11 +225,8 @@ static void write_binding_vendor(struct fo_writer *w, const struct fo_binding *b
 		return;
 	put(w, FO_OPT_VENDOR_SPECIFIC, 2);
 	put(w, len, 2);
-	if (b->has_serial) {
-		put(w, FO_VENDOR_SERIAL, 2);
-		put(w, 8, 2);
-		put(w, b->serial, 8);
-	}
+	if (b->has_serial)
+		write_u64(w, FO_VENDOR_SERIAL, b->serial);
 	if (run)
 		fo_write_u32(w, FO_VENDOR_RUN_LENGTH, b->run);
 }

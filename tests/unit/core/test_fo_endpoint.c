@@ -921,6 +921,36 @@ static void test_restored_store(void **state)
 	restored_store(1);
 }
 
+/* The link is lost again before the primary has heard which start this is: CONNECT has said which
+ * it remembers, so the secondary knows enough not to serve from an older store. */
+static void test_restored_store_and_one_word(void **state)
+{
+	struct world *w = normal_pair();
+	struct disk *copy = malloc(sizeof(*copy));
+
+	(void)state;
+	assert_non_null(copy);
+	*copy = S->disk;
+	for (unsigned i = 0; i < 2; i++) {
+		crash(S, true);
+		boot(S);
+		assert_true(settle(w, FO_NORMAL, FO_NORMAL, 8));
+	}
+	crash(S, true);
+	S->disk = *copy;
+	boot(S);
+	for (unsigned i = 0; S->ep->link != LINK_UP && i < 40000; i++)
+		run(w, 0.0001);
+	assert_int_equal(S->ep->link, LINK_UP);
+	w->partition = true;
+	run(w, 15);
+	assert_int_equal(state_of(S), FO_RECOVER);
+	w->partition = false;
+	assert_true(settle(w, FO_NORMAL, FO_NORMAL, 60));
+	free(copy);
+	world_done(w);
+}
+
 /* A record older than the partner's that nobody knows to be old is put right. */
 static void test_stale_record(void **state)
 {
@@ -1339,6 +1369,7 @@ int main(void)
 		cmocka_unit_test(test_lost_store),
 		cmocka_unit_test(test_lost_store_and_operator),
 		cmocka_unit_test(test_restored_store),
+		cmocka_unit_test(test_restored_store_and_one_word),
 		cmocka_unit_test(test_stale_record),
 		cmocka_unit_test(test_both_in_partner_down),
 		cmocka_unit_test(test_share_move),
