@@ -225,6 +225,9 @@ void fo_send(struct fo_endpoint *e, struct fo_writer *w);
 void fo_send_plain(struct fo_endpoint *e, uint8_t type, uint32_t xid); /* without options */
 /* A time of the partner's clock by ours; 0 stays 0. */
 uint32_t fo_translate(const struct fo_endpoint *e, uint32_t theirs);
+/* A time of ours by the clock of a partner that is ahead and corrects nothing (an ISC): else it
+ * would take a lease for over that still runs. One that looks behind may only have been late. */
+uint32_t fo_translate_back(const struct fo_endpoint *e, uint32_t ours);
 bool fo_skewed(const struct fo_endpoint *e); /* beyond what is tolerated */
 void fo_skew_tell(struct fo_endpoint *e);    /* if it is so, and was not told just now */
 

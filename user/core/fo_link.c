@@ -79,6 +79,13 @@ uint32_t fo_translate(const struct fo_endpoint *e, uint32_t theirs)
 	return sec_clamp((int64_t)theirs - ms / 1000);
 }
 
+uint32_t fo_translate_back(const struct fo_endpoint *e, uint32_t ours)
+{
+	if (e->own_kind || !ours || ours >= SEC_MAX || e->skew_ms < FO_TRANSLATE_MS)
+		return ours;
+	return sec_clamp((int64_t)ours + e->skew_ms / 1000);
+}
+
 bool fo_skewed(const struct fo_endpoint *e)
 {
 	int64_t limit = (int64_t)e->skew_limit * 1000;

@@ -44,18 +44,19 @@ static bool forgot(const struct fo_endpoint *e)
 }
 
 /*
- * An ISC stores the times of our updates as they are and tells them again as its own, though they
- * were by our clock already. The one we know is recognized; else the later one keeps the promise.
+ * An ISC stores the times of our updates as they are and tells them again as its own. Those were by
+ * our clock where its own is behind; else they come back a moment earlier when the clocks were
+ * compared anew. The one we know is recognized.
  */
 static uint32_t lease_end(const struct fo_endpoint *e, const struct fo_binding *b,
 			  const struct lease *ours)
 {
-	uint32_t corrected = fo_translate(e, b->expires);
+	uint32_t end = fo_translate(e, b->expires);
+	bool known =
+		ours && (b->expires == ours->expires ||
+			 (end < ours->expires && end + FO_TRANSLATE_MS / 1000 >= ours->expires));
 
-	if (e->own_kind)
-		return corrected;
-	return b->expires > corrected || (ours && b->expires == ours->expires) ? b->expires
-									       : corrected;
+	return known && !e->own_kind ? ours->expires : end;
 }
 
 static void read_update(const struct fo_endpoint *e, const struct fo_binding *b,

@@ -330,6 +330,18 @@ static bool is_named(const struct fo_flight *f, uint32_t addr)
 	return false;
 }
 
+static bool write_translated(const struct fo_endpoint *e, struct fo_writer *w,
+			     const struct fo_binding *b)
+{
+	struct fo_binding t = *b;
+
+	t.expires = fo_translate_back(e, b->expires);
+	t.pet = fo_translate_back(e, b->pet);
+	t.stos = fo_translate_back(e, b->stos);
+	t.cltt = fo_translate_back(e, b->cltt);
+	return fo_write_binding(w, &t, e->own_kind);
+}
+
 /* Fill one message; several bindings only for our own kind (failover-wire §5.3). */
 static void fill(struct fo_endpoint *e, struct fo_flight *f, struct fo_writer *w)
 {
@@ -344,7 +356,7 @@ static void fill(struct fo_endpoint *e, struct fo_flight *f, struct fo_writer *w
 			unsendable(e, l);
 			continue;
 		}
-		if (is_named(f, l->addr) || !fo_write_binding(w, &b, e->own_kind))
+		if (is_named(f, l->addr) || !write_translated(e, w, &b))
 			return; /* full */
 		depart(e, f, l, &b, dump);
 	}

@@ -90,11 +90,14 @@ static struct fo_connect isc_connect(void)
 	};
 }
 
+static int64_t partner_ahead; /* seconds, in all that it says */
+
 static void begin(struct node *n, struct fo_writer *wr, uint8_t type, int64_t skew, uint32_t xid)
 {
 	static uint8_t buf[FO_MSG_MAX];
+	wall_t at = { now_of(n).wall.sec + partner_ahead + skew };
 
-	fo_write_begin(wr, buf, sizeof(buf), type, (wall_t){ now_of(n).wall.sec + skew }, xid);
+	fo_write_begin(wr, buf, sizeof(buf), type, at, xid);
 }
 
 static void link_up(struct node *n)
@@ -1056,6 +1059,58 @@ static void test_who_expires(void **state)
 	}
 }
 
+/* §7: an ISC corrects nothing. One whose clock is ahead is told by its own clock when a lease ends,
+ * else it would take one for over that still runs, and we refuse its word for that. One that looks
+ * behind may only have been late: no end is told earlier than it was promised. */
+static void test_ends_by_its_clock(void **state)
+{
+	static const int ahead[] = { 59, 1, 0, -1, -59 };
+
+	(void)state;
+	for (unsigned i = 0; i < sizeof(ahead) / sizeof(ahead[0]); i++) {
+		uint32_t shift = ahead[i] > 1 ? (uint32_t)ahead[i] : 0, addr;
+		struct fo_binding b, over, again;
+		struct world *w;
+		struct lease l;
+
+		partner_ahead = ahead[i];
+		w = beside_isc(false);
+		assert_true(request(S, 3, true));
+		run(w, 0.1);
+		addr = w->client_addr[3];
+		b = take(S, addr, 2, NULL);
+		l = S->disk.l[addr - FIRST];
+		assert_int_equal(b.status, LEASE_ACTIVE);
+		assert_int_equal(b.expires, l.expires + shift);
+		assert_int_equal(b.pet, l.sent_pet + shift);
+		assert_int_equal(b.cltt, l.cltt + shift);
+		assert_int_equal(b.stos, l.starts + shift);
+		(void)take(S, addr, 3, NULL); /* acknowledgements are written late */
+		assert_int_equal(S->disk.l[addr - FIRST].acked_pet, l.sent_pet);
+
+		partner_ahead += shift ? 1 : 0; /* as whole seconds are compared */
+		contact(S);
+		again = told(addr, LEASE_ACTIVE, 3); /* what it was told, told again */
+		again.expires = b.expires;
+		again.pet = b.pet;
+		assert_int_equal(update(S, &again), 0);
+		assert_int_equal(S->disk.l[addr - FIRST].expires, l.expires);
+
+		over = told(addr, LEASE_EXPIRED, 3);
+		over.expires = b.expires;
+		assert_int_equal(update(S, &over), FO_REJECT_OUTDATED);
+		(void)take(S, addr, 10, NULL);
+		while (now_sec(w) < l.expires) {
+			contact(S);
+			(void)take(S, addr, 1, NULL);
+		}
+		assert_int_equal(update(S, &over), 0);
+		assert_int_equal(S->disk.l[addr - FIRST].state, LEASE_FREE);
+		world_done(w);
+	}
+	partner_ahead = 0;
+}
+
 /* What a secondary found expired while it was alone is the primary's to tell as well; it is told
  * all the same when nothing comes for longer than an ISC may lag. */
 static void test_expired_alone(void **state)
@@ -1430,6 +1485,7 @@ int main(void)
 		cmocka_unit_test(test_receive_timer),
 		cmocka_unit_test(test_dialect_refused),
 		cmocka_unit_test(test_who_expires),
+		cmocka_unit_test(test_ends_by_its_clock),
 		cmocka_unit_test(test_expired_alone),
 		cmocka_unit_test(test_one_second_one_word),
 		cmocka_unit_test(test_share_is_refusable),
