@@ -143,6 +143,11 @@ agreed() {
 	head -n 10 "$NET_TMP/differences"
 	return 1
 }
+no_lease_of() { # GROUP
+	local a
+	databases_agree || return 1
+	for a in $(group_addresses "$1"); do ! grep -q "^$a active" "$NET_TMP/ours.all" || return 1; done
+}
 
 # --- the end --------------------------------------------------------------------------------------
 
