@@ -226,7 +226,7 @@ static void update_leaves(struct world *w, struct server *s, const struct fo_msg
 		uint32_t a = b.addr - FIRST;
 		const struct lease *l = disk_lease(&s->disk, a < MAX_ADDR ? a : 0);
 
-		if (b.run > 1) {
+		if (b.run) {
 			run_leaves(w, s, &b);
 			continue;
 		}

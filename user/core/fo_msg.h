@@ -164,7 +164,7 @@ struct fo_binding {
 	uint32_t expires, pet, stos, cltt; /* sender's clock; 0 = never or absent */
 	uint16_t ip_flags;		   /* 1 R, 2 B */
 	uint64_t serial;
-	uint32_t run; /* 0 or 1: one address */
+	uint32_t run; /* length of a run of never-used addresses; 0: one address, its record */
 	bool has_serial;
 	uint8_t reject; /* BNDACK */
 	struct octets message;

@@ -218,7 +218,7 @@ void fo_write_state(struct fo_writer *w, const struct fo_state_msg *s)
 
 static void write_binding_vendor(struct fo_writer *w, const struct fo_binding *b)
 {
-	bool run = b->run > 1;
+	bool run = b->run != 0;
 	unsigned len = (b->has_serial ? 12 : 0) + (run ? 8 : 0);
 
 	if (!len)

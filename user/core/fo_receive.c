@@ -166,7 +166,7 @@ static enum fo_reject receive_one(struct fo_endpoint *e, const struct fo_binding
 	read_update(e, b, &t->client, t->row, &t->u);
 	if (in_the_future(e, &t->u.lease))
 		return FO_REJECT_TIME_MISMATCH;
-	if (e->own_kind && b->run > 1)
+	if (e->own_kind && b->run)
 		return fo_receive_run(e, &t->u, b->run);
 	if (!t->row)
 		return FO_REJECT_ILLEGAL_ADDRESS;

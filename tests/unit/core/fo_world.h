@@ -298,7 +298,7 @@ static void check_update(struct node *n, const struct fo_msg *m)
 		uint32_t a = b.addr - FIRST;
 
 		groups++;
-		if (b.run > 1) {
+		if (b.run) {
 			check_run(n, &b);
 			continue;
 		}
@@ -857,7 +857,7 @@ static void note_serials(struct node *n, const struct fo_msg *m)
 	while (m->type == FO_BNDUPD && fo_msg_next_binding(m, &cursor, &b)) {
 		n->recv_serial[b.addr - FIRST] = (uint32_t)b.serial;
 		n->recv_xid[b.addr - FIRST] = m->xid;
-		n->recv_run[b.addr - FIRST] = b.run > 1 ? b.run : 0;
+		n->recv_run[b.addr - FIRST] = b.run;
 	}
 }
 

@@ -147,6 +147,38 @@ static void test_run_wanted_back(void **state)
 	world_done(w);
 }
 
+/* What is left of a run may be one address, and one with a record: the partner weighs it against
+ * its own run there, not against its record, or both would refuse what the other holds for ever. */
+static void test_run_of_one(void **state)
+{
+	struct world *w = normal_pair();
+	const struct lease *row;
+	struct lease rest;
+	unsigned c = 0;
+
+	(void)state;
+	while (!request(S, ++c, false))
+		;
+	run(w, 1);
+	row = pool_next(S->pool, 0);
+	while (!pool_has_record(S->pool, row->addr))
+		row = pool_next(S->pool, row->addr + 1);
+	release(S, c);
+	assert_true(settle(w, FO_NORMAL, FO_NORMAL, 10));
+	rest = (struct lease){ .addr = row->addr,
+			       .state = LEASE_BACKUP,
+			       .acked_state = LEASE_FREE,
+			       .serial = 1,
+			       .flags = LEASE_DIRTY };
+	TURN(P, now);
+	fo_store_run(P->ep, &rest, 1);
+	turn_end(P);
+	assert_true(settle(w, FO_NORMAL, FO_NORMAL, 10));
+	assert_int_equal(P->ep->count.updates_rejected_by_partner, 0);
+	assert_same(w, 0);
+	world_done(w);
+}
+
 /* The record of a running lease says "not acknowledged" for a while longer: after a crash the
  * update goes once more, and nothing is promised on the strength of what was not written. */
 static void test_acks_written_later(void **state)
@@ -1340,6 +1372,7 @@ int main(void)
 		cmocka_unit_test(test_runs_for_former_partner),
 		cmocka_unit_test(test_runs_for_lost_disk),
 		cmocka_unit_test(test_run_wanted_back),
+		cmocka_unit_test(test_run_of_one),
 		cmocka_unit_test(test_acks_written_later),
 		cmocka_unit_test(test_share_hold),
 		cmocka_unit_test(test_freed_go_to_their_clients),

@@ -554,7 +554,7 @@ static void binding_options(void **state)
 			b.client_id.len = b.chaddr.len = 0;
 		b.cltt = row[i].cltt ? b.cltt : 0;
 		b.ip_flags = row[i].flags;
-		b.run = row[i].run ? 2 : 1;
+		b.run = row[i].run;
 		b.has_serial = row[i].serial;
 		begin(&w, &r, FO_BNDUPD);
 		assert_true(fo_write_binding(&w, &b, row[i].own));
