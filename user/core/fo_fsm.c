@@ -279,17 +279,31 @@ static struct fo_step protocol_event(const struct fo_end *cur, const struct fo_i
 	return fsm_unexpected(cur);
 }
 
+/* A pause tells nothing of what came before it. It began after our state did: unless this is the
+ * pause of which we know, or it was recovering from us when last heard, the partner may have served
+ * in between. (Clocks are corrected to the second.) */
+static bool peer_ran(const struct fo_end *cur, const struct fo_in *in)
+{
+	if (in->peer_state != FO_PAUSED || in->peer_stos <= cur->stos)
+		return false;
+	if (cur->peer == FO_PAUSED)
+		return in->peer_stos > sec_clamp((int64_t)cur->peer_stos + 1);
+	return cur->peer != FO_RECOVER && cur->peer != FO_RECOVER_WAIT;
+}
+
 /* Note what the partner says of itself, then let the row of our state decide. */
 static struct fo_step peer_state(const struct fo_end *cur, const struct fo_in *in)
 {
 	struct fo_end e = *cur;
+	struct fo_in seen = *in;
 	struct fo_step s;
 
 	if (!fo_state_valid(in->peer_state))
 		return fsm_stay(cur, FO_DO_CLOSE, "the partner names a state that does not exist");
 	e.peer = in->peer_state;
 	e.peer_stos = in->peer_stos;
-	s = e.state == FO_STARTUP ? in_startup(&e, in) : fsm_sees(&e, in);
+	seen.peer_ran = peer_ran(cur, in);
+	s = e.state == FO_STARTUP ? in_startup(&e, &seen) : fsm_sees(&e, &seen);
 	s = fsm_spare_isc(&e, in, s);
 	if (e.peer != cur->peer || e.peer_stos != cur->peer_stos)
 		s.todo |= FO_DO_PERSIST;

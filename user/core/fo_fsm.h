@@ -86,6 +86,8 @@ struct fo_in {
 	uint8_t peer_state; /* FO_EV_PEER_STATE */
 	bool peer_startup;  /* the STARTUP flag was set */
 	uint32_t peer_stos; /* corrected to our clock */
+	bool peer_ran;	    /* it is halted now, and may have served since our state began; found
+			       by the machine itself */
 	bool linked;	    /* a complete link exists */
 	bool isc;	    /* the partner is an ISC dhcpd, or of another make */
 	bool first;	    /* FO_EV_PEER_STATE: its first STATE on this link */

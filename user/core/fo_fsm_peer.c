@@ -88,7 +88,11 @@ static struct fo_step partner_down_sees(const struct fo_end *e, const struct fo_
 	case FO_RECOVER_DONE:
 		return fsm_go(e, in, FO_NORMAL, "the partner has recovered");
 	case FO_PAUSED:
-	case FO_SHUTDOWN:
+		if (in->peer_ran && !in->isc)
+			return fsm_go(e, in, FO_POTENTIAL_CONFLICT,
+				      "the partner is paused, and was not down before that");
+		return fsm_stay(e, 0, "the partner does not serve");
+	case FO_SHUTDOWN: /* after we had acknowledged all that it promised */
 		return fsm_stay(e, 0, "the partner does not serve");
 	case FO_STATE_NONE:
 	case FO_STARTUP:
@@ -201,9 +205,9 @@ static struct fo_step recover_wait_sees(const struct fo_end *e, const struct fo_
 	return fsm_unexpected(e);
 }
 
-/* Until it heard that we have recovered, the partner in PARTNER-DOWN may have given addresses of our
- * share, since it told us all. Now it does not any more: what it gave is asked for, and only then our
- * share is ours again. (An ISC dhcpd takes the word for the end of it.) */
+/* Until it heard that we have recovered, the partner in PARTNER-DOWN may have given addresses of
+ * our share, since it told us all. Now it does not any more: what it gave is asked for, and only
+ * then our share is ours again. (An ISC dhcpd takes the word for the end of it.) */
 static struct fo_step recover_done_sees(const struct fo_end *e, const struct fo_in *in)
 {
 	switch ((enum fo_state)in->peer_state) {

@@ -68,7 +68,9 @@ static void next_words(const struct fo_endpoint *e, struct fo_status *s)
 				     : "NORMAL when the partner is ready";
 		break;
 	case FO_POTENTIAL_CONFLICT:
-		s->next = "CONFLICT-DONE or NORMAL when both know what the other served";
+		s->next = e->rec.end.peer == FO_PAUSED && !e->rec.end.primary
+				  ? "waits for the partner, which is paused: resume it"
+				  : "CONFLICT-DONE or NORMAL when both know what the other served";
 		break;
 	case FO_PAUSED:
 	case FO_SHUTDOWN:

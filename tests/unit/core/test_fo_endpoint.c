@@ -907,6 +907,36 @@ static void test_lost_store(void **state)
 	lost_store(1);
 }
 
+/* Taken over, the secondary dies; the primary serves alone, and is paused. Back in PARTNER-DOWN, the
+ * secondary must not serve from what it knew: the pause hides what the primary promised. */
+static void test_pause_hides_service(void **state)
+{
+	struct world *w = normal_pair();
+	struct fo_status st;
+
+	(void)state;
+	crash(P, true);
+	run(w, 5);
+	assert_null(operate(S, FO_EV_OP_PARTNER_DOWN, 0));
+	run(w, 1);
+	crash(S, true);
+	boot(P);
+	run(w, 6);
+	assert_int_equal(state_of(P), FO_COMM_INT);
+	assert_true(request(P, 1, true));
+	assert_null(operate(P, FO_EV_OP_PAUSE, 0));
+	boot(S);
+	run(w, 3);
+	assert_true(S->ep->heard);
+	assert_false(S->view.serve_new || S->view.serve_renew);
+	fo_endpoint_status(S->ep, &st);
+	assert_non_null(strstr(st.next, "resume it"));
+	assert_null(operate(P, FO_EV_OP_RESUME, 0));
+	assert_true(settle(w, FO_NORMAL, FO_NORMAL, 10));
+	assert_same(w, 0);
+	world_done(w);
+}
+
 /* An older copy of the storage is put back: the partner remembers later starts (A7). */
 static void restored_store(unsigned who)
 {
@@ -1401,6 +1431,7 @@ int main(void)
 		cmocka_unit_test(test_return_within_mclt_waits),
 		cmocka_unit_test(test_lost_store),
 		cmocka_unit_test(test_lost_store_and_operator),
+		cmocka_unit_test(test_pause_hides_service),
 		cmocka_unit_test(test_restored_store),
 		cmocka_unit_test(test_restored_store_and_one_word),
 		cmocka_unit_test(test_stale_record),

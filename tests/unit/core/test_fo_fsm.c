@@ -144,7 +144,7 @@ static const uint8_t peer_grid[][11] = {
 	/*        N   CI  PD  PC  RI  CD  R   RW  RD  PA  SD */
 	/* N  */ { __, __, PC, PC, PC, PC, CI, CI, __, CI, PD },
 	/* CI */ { N, N, PC, PC, PC, PC, __, __, N, __, PD },
-	/* PD */ { PC, PC, PC, PC, PC, PC, __, __, N, __, __ },
+	/* PD */ { PC, PC, PC, PC, PC, PC, __, __, N, PC, __ },
 	/* PC */ { __, __, __, __, __, __, __, __, __, __, __ },
 	/* RI */ { PC, PC, PC, PC, PC, PC, PC, PC, PC, PC, PC },
 	/* CD */ { N, __, __, __, __, __, __, PC, PC, __, __ },
@@ -242,6 +242,49 @@ static void peer_state_grid(void **state)
 		for (unsigned p = 0; p < LEN(states); p++)
 			for (unsigned k = 0; k < 4; k++)
 				check_peer_cell(o, p, k & 1, k & 2);
+}
+
+/* PARTNER-DOWN meets a partner that is paused: has it served before that, and after it was declared
+ * down? */
+static void pause_after_partner_down(void **state)
+{
+	static const struct {
+		const char *ref;
+		uint8_t peer; /* as last heard */
+		uint32_t since, pause;
+		bool isc;
+		uint8_t want;
+	} row[] = {
+		{ "paused before PD", N, BEFORE, STOS, 0, PD },
+		{ "paused after PD", N, BEFORE, STOS + 1, 0, PC },
+		{ "it served when last heard", CI, BEFORE, STOS + 1, 0, PC },
+		{ "it was shut down", SD, BEFORE, STOS + 1, 0, PC },
+		{ "never heard", 0, 0, STOS + 1, 0, PC },
+		{ "it recovered from us", R, BEFORE, STOS + 1, 0, PD },
+		{ "it waited", RW, BEFORE, STOS + 1, 0, PD },
+		{ "the same pause", PA, BEFORE, BEFORE, 0, PD },
+		{ "the same, by a clock corrected anew", PA, BEFORE, BEFORE + 1, 0, PD },
+		{ "another pause", PA, BEFORE, BEFORE + 2, 0, PC },
+		{ "an ISC", N, BEFORE, STOS + 1, 1, PD },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < LEN(row); i++)
+		for (unsigned k = 0; k < 4; k++) {
+			struct fo_end cur = end_in(k & 2 ? ST : PD, k & 1);
+			struct fo_in in = peer_in(PA, false);
+			struct fo_step s;
+
+			cur.saved = PD;
+			cur.peer = row[i].peer;
+			cur.peer_stos = row[i].since;
+			in.peer_stos = row[i].pause;
+			in.isc = row[i].isc;
+			s = fo_fsm_step(&cur, &in);
+			check_step(&cur, &in, &s);
+			if (s.next.state != row[i].want)
+				fail_msg("%s: %s", row[i].ref, fo_state_name(s.next.state));
+		}
 }
 
 /* A state repeated needs no record; an update request that is unanswered is not repeated. */
@@ -453,8 +496,8 @@ static void startup_alone(void **state)
 		uint8_t saved, want;
 		bool held; /* after an absence of MCLT and more, decision A8 */
 	} row[] = {
-		{ N, CI, true },   { CI, CI, true },  { PC, RI, true }, { RI, RI, true },
-		{ CD, CD, true },  { PD, PD, true },  { R, R, false },	{ RW, RW, false },
+		{ N, CI, true },   { CI, CI, true }, { PC, RI, true }, { RI, RI, true },
+		{ CD, CD, true },  { PD, PD, true }, { R, R, false },  { RW, RW, false },
 		{ RD, RD, false }, { 0, R, false },
 	};
 	static const uint32_t last[] = { NOW - MCLT + 1, NOW - MCLT, NOW - MCLT - 99, 0 };
@@ -759,8 +802,8 @@ static void op_partner_down(void **state)
 		{ ST, N, 0, 1, 0, NO },	   { ST, N, 1, 0, 0, NO },     { R, 0, 0, 0, 0, FORCE },
 		{ R, PD, 0, 1, 0, NO },	   { R, PD, 1, 1, 0, NO },     { RW, PD, 0, 1, 0, FORCE },
 		{ RW, PD, 1, 1, 0, NO },   { RD, PD, 0, 1, 0, FORCE }, { RD, PD, 1, 1, 0, NO },
-		{ PD, R, 0, 1, 0, NO },	   { PD, R, 0, 0, 1, FORCE },  { PC, PC, 1, 1, 0, NO },    { PA, CI, 0, 1, 0, NO },
-		{ SD, PD, 0, 1, 0, NO },   { 0, 0, 0, 0, 0, NO },
+		{ PD, R, 0, 1, 0, NO },	   { PD, R, 0, 0, 1, FORCE },  { PC, PC, 1, 1, 0, NO },
+		{ PA, CI, 0, 1, 0, NO },   { SD, PD, 0, 1, 0, NO },    { 0, 0, 0, 0, 0, NO },
 	};
 
 	(void)state;
@@ -1057,6 +1100,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(names),
 		cmocka_unit_test(peer_state_grid),
+		cmocka_unit_test(pause_after_partner_down),
 		cmocka_unit_test(repeated_state),
 		cmocka_unit_test(unknown_peer_state),
 		cmocka_unit_test(partner_took_over),
