@@ -76,7 +76,7 @@ uint32_t binding_reclaim_at(const struct fo_view *v, const struct lease *l, uint
 	at = max64(at, l->sent_pet);
 	at = max64(at, l->acked_pet);
 	at = max64(at, l->rcvd_pet);
-	return sec_clamp(at + v->mclt);
+	return sec_clamp(at + fo_view_wait(v));
 }
 
 /* --- judging an update ------------------------------------------------------------------------ */

@@ -37,7 +37,8 @@ static inline bool binding_is_ours(const struct fo_view *v, const struct lease *
 bool binding_may_allocate(const struct fo_view *v, const struct lease *l, wall_t now);
 
 /* UTC second from which an EXPIRED, RELEASED or RESET binding may be used for anybody in
- * PARTNER-DOWN: max(expires, all potential expiries, stos of PD) + MCLT (draft, decision 6.4). */
+ * PARTNER-DOWN: max(expires, all potential expiries, stos of PD) + MCLT (draft, decision 6.4).
+ * Of a lowered MCLT the former one counts, if it held when PARTNER-DOWN was entered (A16). */
 uint32_t binding_reclaim_at(const struct fo_view *v, const struct lease *l, uint32_t pd_stos);
 
 /* An update about one address as received, times already corrected to our clock. */

@@ -104,7 +104,8 @@ static bool same_view(const struct fo_view *a, const struct fo_view *b)
 	       a->serve_new == b->serve_new && a->serve_renew == b->serve_renew &&
 	       a->nak == b->nak && a->hold == b->hold && a->balanced == b->balanced &&
 	       a->limited == b->limited && a->partner_down == b->partner_down && a->isc == b->isc &&
-	       a->mclt == b->mclt && a->partner_pool_from == b->partner_pool_from;
+	       a->mclt == b->mclt && a->mclt_former == b->mclt_former &&
+	       a->partner_pool_from == b->partner_pool_from;
 }
 
 /* Recovered, while the partner is not there: it is likely in PARTNER-DOWN and reclaims an address
@@ -117,14 +118,23 @@ bool fo_held(const struct fo_endpoint *e)
 	return e->hold || (e->rec.end.state == FO_RECOVER_DONE && !linked);
 }
 
+/* PARTNER-DOWN waits to its end by the lead time that it was entered with: a lease that ended
+ * before, and one that ends when the former has long passed, may rest on the same promises. */
+static uint32_t former_mclt(const struct fo_record *r)
+{
+	return r->mclt_former > r->mclt && r->end.stos < r->mclt_until ? r->mclt_former : 0;
+}
+
 void fo_refresh_view(struct fo_endpoint *e)
 {
 	struct fo_view v = fo_fsm_view(&e->rec.end, &e->policy, e->rec.mclt, fo_held(e));
 
 	v.isc = e->isc;
-	if (v.partner_down) /* an ISC counts its lead from the potential expiry that we told */
-		v.partner_pool_from = sec_clamp((int64_t)e->rec.end.stos + fo_wait_mclt(e) +
+	if (v.partner_down) { /* an ISC counts its lead from the potential expiry that we told */
+		v.mclt_former = former_mclt(&e->rec);
+		v.partner_pool_from = sec_clamp((int64_t)e->rec.end.stos + fo_view_wait(&v) +
 						(e->isc ? FO_SHARE_PET_SEC : 0));
+	}
 	if (v.partner_down && e->conf->lift_lease_limit)
 		v.limited = false;
 	if (fo_closing(e)) {
@@ -173,15 +183,13 @@ static void make_incarnation(struct fo_endpoint *e)
 /* What ended leases may be used again at, now that the partner's word is not to be had (§6.4). */
 static void reclaim(struct fo_endpoint *e)
 {
-	struct fo_view v = e->view;
 	const struct lease *l;
 
-	v.mclt = fo_wait_mclt(e);
 	for (uint64_t a = 0; (l = fo_next_mine(e, a)); a = (uint64_t)l->addr + 1)
 		if (l->state == LEASE_EXPIRED || l->state == LEASE_RELEASED ||
 		    l->state == LEASE_RESET)
 			pool_set_timer(e->pool, l->addr,
-				       binding_reclaim_at(&v, l, e->rec.end.stos));
+				       binding_reclaim_at(&e->view, l, e->rec.end.stos));
 }
 
 /* How long what a dead partner promised may last: MCLT, or where that was lifted the longest

@@ -42,6 +42,7 @@ struct fo_view fo_view_narrow(const struct fo_view *now, const struct fo_view *n
 	v.balanced |= next->balanced;
 	v.limited |= next->limited;
 	v.partner_down &= next->partner_down;
+	v.mclt_former = later(now->mclt_former, next->mclt_former);
 	v.partner_pool_from = later(now->partner_pool_from, next->partner_pool_from);
 	return v;
 }

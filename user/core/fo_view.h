@@ -19,9 +19,17 @@ struct fo_view {
 	bool isc;	   /* the partner is an ISC dhcpd: in NORMAL its primary alone expires */
 	bool partner_down; /* PARTNER-DOWN: addresses return without the partner's word */
 	uint32_t mclt;	   /* sec; 0 only without a relationship */
+	uint32_t mclt_former; /* sec, PARTNER-DOWN: by this longer one the partner may have promised
+				 before it was lost (decision A16); 0: there is none */
 	uint32_t partner_pool_from; /* UTC sec from which the partner's free addresses are ours to
 				       give (PARTNER-DOWN: stos + MCLT); SEC_INFINITE = never */
 };
+
+/* The lead time that waits for the partner's promises go by, sec. */
+static inline uint32_t fo_view_wait(const struct fo_view *v)
+{
+	return v->mclt_former > v->mclt ? v->mclt_former : v->mclt;
+}
 
 /* No relationship: serves everybody, no limit (mclt 0), every address ours as if PARTNER-DOWN had
  * begun long ago. */

@@ -307,7 +307,8 @@ static bool expire_active(const struct fo_view *v, wall_t now, struct lease *n, 
 static bool reclaim(const struct fo_view *v, wall_t now, struct lease *n, uint32_t *ret_again)
 {
 	bool down = v->partner_down && v->partner_pool_from != SEC_INFINITE;
-	int64_t at = down ? binding_reclaim_at(v, n, v->partner_pool_from - v->mclt) : SEC_INFINITE;
+	uint32_t stos = v->partner_pool_from - fo_view_wait(v);
+	int64_t at = down ? binding_reclaim_at(v, n, stos) : SEC_INFINITE;
 
 	if (!v->mclt || (down && at <= now.sec)) {
 		enter_free(n, LEASE_FREE, now);

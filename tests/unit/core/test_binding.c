@@ -143,27 +143,32 @@ static void test_reclaim(void **state)
 		const char *ref;
 		struct lease l;
 		uint32_t pd, at;
+		bool waits; /* MCLT */
 	} row[] = {
 		{ "2.5 rcvd 20, sent 90",
 		  { .expires = 30, .sent_pet = 90, .rcvd_pet = 20 },
 		  50,
-		  150 },
-		{ "2.5 stos", { .expires = 30, .sent_pet = 40, .rcvd_pet = 20 }, 50, 110 },
-		{ "6.4 acked", { .expires = 30, .acked_pet = 500 }, 50, 560 },
-		{ "6.4 rcvd", { .expires = 30, .rcvd_pet = 500 }, 50, 560 },
+		  150,
+		  true },
+		{ "2.5 stos", { .expires = 30, .sent_pet = 40, .rcvd_pet = 20 }, 50, 110, true },
+		{ "6.4 acked", { .expires = 30, .acked_pet = 500 }, 50, 560, true },
+		{ "6.4 rcvd", { .expires = 30, .rcvd_pet = 500 }, 50, 560, true },
 		{ "6.4 LET",
 		  { .expires = 300, .acked_state = LEASE_ACTIVE, .starts = 60 },
 		  50,
-		  360 },
+		  360,
+		  true },
 		{ "6.4 first granted in PD",
 		  { .expires = 300, .sent_pet = 900, .starts = 60, .acked_state = LEASE_FREE },
 		  50,
-		  300 },
+		  300,
+		  false },
 		{ "6.4 granted before",
 		  { .expires = 300, .sent_pet = 900, .starts = 49, .acked_state = LEASE_FREE },
 		  50,
-		  960 },
-		{ "7 clamp", { .expires = SEC_MAX }, 50, SEC_MAX },
+		  960,
+		  true },
+		{ "7 clamp", { .expires = SEC_MAX }, 50, SEC_MAX, false },
 	};
 
 	(void)state;
@@ -173,6 +178,10 @@ static void test_reclaim(void **state)
 
 		if (at != row[i].at)
 			fail_msg("row %zu (%s): %u", i, row[i].ref, at);
+		v.mclt_former = 90; /* A16: the partner may have promised by it */
+		at = binding_reclaim_at(&v, &row[i].l, row[i].pd);
+		if (at != (row[i].waits ? row[i].at + 30 : row[i].at))
+			fail_msg("row %zu (%s), former lead time: %u", i, row[i].ref, at);
 	}
 }
 

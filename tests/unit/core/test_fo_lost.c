@@ -163,6 +163,45 @@ static void test_reclaim_when_in_force(void **state)
 	world_done(w);
 }
 
+/* The lead time was lowered just before: the partner may have promised by the former one, also on
+ * a lease that ends when that has passed, and when the primary was started anew (decision A16). */
+static void test_reclaim_after_a_lowered_lead(void **state)
+{
+	struct world *w = pair_with_window(10);
+	struct node *p = &w->n[0];
+	const struct lease *l;
+	struct now now;
+	uint32_t end;
+
+	(void)state;
+	w->lease_time = 120;
+	lease_to(w, 1);
+	l = &p->disk.l[w->client_addr[1] - FIRST];
+	crash(p, true);
+	p->conf.mclt = 20;
+	boot(p);
+	assert_true(settle(w, FO_NORMAL, FO_NORMAL, 8));
+	assert_true(request(p, 1, true));
+	crash(&w->n[1], true);
+	run(w, 1);
+	now = now_of(p);
+	fo_endpoint_turn(p->ep, p->open, &now);
+	assert_null(fo_endpoint_operate(p->ep, FO_EV_OP_PARTNER_DOWN, 0, &now));
+	turn_end(p);
+	run(w, 1);
+	end = l->sent_pet > l->rcvd_pet ? l->sent_pet : l->rcvd_pet;
+	assert_int_equal(p->view.mclt, 20);
+	run(w, 40);
+	crash(p, true);
+	boot(p);
+	run(w, end + 29 - (double)now_of(p).wall.sec);
+	assert_int_equal(state_of(p), FO_PARTNER_DOWN);
+	assert_int_equal(l->state, LEASE_EXPIRED);
+	run(w, 3);
+	assert_int_equal(l->state, LEASE_FREE);
+	world_done(w);
+}
+
 /* In PARTNER-DOWN clients come and go all the time. What they change after the request does not
  * keep the partner from hearing that it has been told everything (failover-behaviour §5.6). */
 static void test_dump_ends_under_load(void **state)
@@ -372,6 +411,7 @@ int main(void)
 		cmocka_unit_test(test_renewed_while_refused),
 		cmocka_unit_test(test_forgotten_promise),
 		cmocka_unit_test(test_reclaim_when_in_force),
+		cmocka_unit_test(test_reclaim_after_a_lowered_lead),
 		cmocka_unit_test(test_forgotten_renewal_runs_there),
 		cmocka_unit_test(test_forgotten_renewal_ended_there),
 		cmocka_unit_test(test_recover_beside_skew),
