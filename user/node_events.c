@@ -137,6 +137,7 @@ static const struct kind {
 	{ "digest-replayed", LOG_L_ERROR, nothing, OF_ATTEMPTS },
 	{ "digest-unexpected", LOG_L_ERROR, nothing, OF_ATTEMPTS },
 	{ "tls-failed", LOG_L_ERROR, nothing, OF_ATTEMPTS },
+	{ "local-address-gone", LOG_L_ERROR, nothing, OF_ATTEMPTS },
 };
 
 static const struct kind *find_kind(const char *what)

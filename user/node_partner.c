@@ -7,6 +7,7 @@
  */
 #include "node_priv.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -259,7 +260,12 @@ static void net_garbage(void *ctx, unsigned i, enum fo_verdict v)
 	}
 }
 
-/* A connection that was refused before the endpoint heard of it. */
+static uint32_t local_address(const struct node *n, unsigned i)
+{
+	return ntohl(n->conf->relations[i].local.sin_addr.s_addr);
+}
+
+/* A connection that was refused, or could not be made, before the endpoint heard of it. */
 static void net_refused(void *ctx, unsigned i, enum fo_refused what, const char *why)
 {
 	static const struct {
@@ -277,13 +283,15 @@ static void net_refused(void *ctx, unsigned i, enum fo_refused what, const char 
 							    digest_unexpected) },
 		[FO_REFUSED_TLS] = { "tls-failed", offsetof(struct fo_counters, tls_failed) },
 		[FO_REFUSED_CONNECT] = { "connect-rejected", SIZE_MAX },
+		[FO_REFUSED_LOCAL] = { "local-address-gone", SIZE_MAX },
 	};
 	struct node *n = ctx;
 	struct fo_endpoint *e = endpoint(n, i);
 
 	if (e && kind[what].counter != SIZE_MAX)
 		++*(uint64_t *)((char *)fo_endpoint_counters(e) + kind[what].counter);
-	node_partner_event(&n->relations[i], kind[what].event, why, 0, 0, 0);
+	node_partner_event(&n->relations[i], kind[what].event, why,
+			   what == FO_REFUSED_LOCAL ? local_address(n, i) : 0, 0, 0);
 }
 
 /* --- what leaves after its commit

@@ -47,21 +47,35 @@ static int put_text(const char *path, const char *text)
 	return r;
 }
 
+static int of_lo(unsigned long request, struct ifreq lo)
+{
+	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0), r;
+
+	strcpy(lo.ifr_name, "lo");
+	r = fd < 0 ? -1 : ioctl(fd, request, &lo);
+	if (fd >= 0)
+		close(fd);
+	return r;
+}
+
 static bool own_network(void)
 {
-	struct ifreq lo = { .ifr_name = "lo", .ifr_flags = IFF_UP };
 	char map[32];
-	int fd, r;
 
 	snprintf(map, sizeof(map), "0 %u 1", getuid());
 	if (unshare(getuid() ? CLONE_NEWUSER | CLONE_NEWNET : CLONE_NEWNET) < 0 ||
 	    (getuid() && put_text("/proc/self/uid_map", map) < 0))
 		return false;
-	fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	r = fd < 0 ? -1 : ioctl(fd, SIOCSIFFLAGS, &lo);
-	if (fd >= 0)
-		close(fd);
-	return r == 0;
+	return of_lo(SIOCSIFFLAGS, (struct ifreq){ .ifr_flags = IFF_UP }) == 0;
+}
+
+static void address_of_lo(uint32_t addr) /* 0: none */
+{
+	struct sockaddr_in a = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(addr) };
+	struct ifreq lo = { 0 };
+
+	memcpy(&lo.ifr_addr, &a, sizeof(a));
+	assert_int_equal(of_lo(SIOCSIFADDR, lo), 0);
 }
 
 /* --- our side ----------------------------------------------------------------------------------
@@ -73,6 +87,7 @@ static struct fo_keys *keys;
 static struct fo_net *net;
 static unsigned ups, downs, heard, heard_in_turn, most_in_turn;
 static unsigned heard_of[LINKS], waits_of[LINKS];
+static unsigned refused[FO_REFUSED_LOCAL + 1]; /* bit by link */
 static const char *name_of_theirs;
 static bool full;
 
@@ -106,7 +121,8 @@ static void on_garbage(void *ctx, unsigned i, enum fo_verdict v)
 
 static void on_refused(void *ctx, unsigned i, enum fo_refused what, const char *why)
 {
-	(void)ctx, (void)i, (void)what, (void)why;
+	(void)ctx, (void)why;
+	refused[what] |= 1u << i;
 }
 
 static bool has_room(void *ctx, unsigned i)
@@ -176,6 +192,7 @@ static int setup(void **state)
 	full = false;
 	memset(heard_of, 0, sizeof(heard_of));
 	memset(waits_of, 0, sizeof(waits_of));
+	memset(refused, 0, sizeof(refused));
 	name_of_theirs = "campus";
 	base = event_base_new();
 	return base ? 0 : -1;
@@ -633,6 +650,25 @@ static void a_slow_speaker_gains_no_time(void **state)
 	close(fd);
 }
 
+/* Our own address is taken away: told by who calls and by who is called; the link is made when it
+ * is back. */
+static void the_address_goes(void **state)
+{
+	int listener = they_listen(), fd;
+
+	(void)state;
+	start(PRIMARY "}\n  - {name: r1, local: 127.0.0.1, partner: 127.0.0.2, " SECONDARY);
+	event_active(net->links[1].retry, EV_TIMEOUT, 0); /* not in five seconds */
+	address_of_lo(0);
+	wait_until(refused[FO_REFUSED_LOCAL] == 3); /* of both */
+	address_of_lo(INADDR_LOOPBACK);
+	fd = they_accept(listener);
+	wait_until(ups == 1);
+	assert_null(net->links[1].bev); /* the secondary has called nobody */
+	close(fd);
+	close(listener);
+}
+
 /* Another configuration: every connection ends, also one that has not spoken yet. */
 static void used_anew(void **state)
 {
@@ -701,6 +737,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(instead_of_our_own, setup, teardown),
 		cmocka_unit_test_setup_teardown(half_open, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_slow_speaker_gains_no_time, setup, teardown),
+		cmocka_unit_test_setup_teardown(the_address_goes, setup, teardown),
 		cmocka_unit_test_setup_teardown(used_anew, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_slow_reader_gains_no_time, setup, teardown),
 	};

@@ -255,6 +255,25 @@ static int bound_socket(const struct sockaddr_in *local)
 	return fd;
 }
 
+/* The primary does, and the secondary of an ISC dhcpd. */
+static bool link_calls(const struct link *l)
+{
+	return l->conf->fo.primary || l->conf->fo.dialect == FO_DIALECT_ISC;
+}
+
+static void tell_local_gone(struct link *l, int err)
+{
+	char why[200];
+
+	if (err == -EADDRNOTAVAIL)
+		snprintf(why, sizeof(why),
+			 "it is on no interface of this host any more: put it there again, or name "
+			 "another one as `local`");
+	else
+		snprintf(why, sizeof(why), "it cannot be used: %s", strerror(-err));
+	l->net->ops.refused(l->net->ops.ctx, l->relation, FO_REFUSED_LOCAL, why);
+}
+
 static void link_connect(evutil_socket_t unused, short what, void *arg)
 {
 	struct link *l = arg;
@@ -269,8 +288,14 @@ static void link_connect(evutil_socket_t unused, short what, void *arg)
 		return;
 	link_arm_retry(l, l->retry_ms); /* replaced as soon as something happens */
 	fd = bound_socket(&l->conf->local);
-	if (fd < 0)
-		return; /* the address is not there (yet): try again */
+	if (fd < 0) { /* it may come: try again */
+		tell_local_gone(l, fd);
+		return;
+	}
+	if (!link_calls(l)) { /* who is called has to be there */
+		close(fd);
+		return;
+	}
 	bev = bufferevent_socket_new(l->net->base, fd, BEV_OPT_CLOSE_ON_FREE);
 	if (!bev) {
 		close(fd);
@@ -344,8 +369,6 @@ static void link_init(struct fo_net *n, unsigned i, const struct conf_relation *
 	l->relation = i;
 	l->isc = c->fo.dialect == FO_DIALECT_ISC;
 	l->retry_ms = RETRY_MS;
-	if (!c->fo.primary && !l->isc)
-		return;
 	l->retry = evtimer_new(n->base, link_connect, l);
 	link_arm_retry(l, c->fo.primary ? 0 : STIMULUS_MS);
 }

@@ -10,7 +10,7 @@
 struct event_base;
 struct fo_net;
 
-/* Why a connection was refused before the core heard of it: one counter and one event each */
+/* Why there is no connection, before the core heard of one: one counter and one event each */
 enum fo_refused {
 	FO_REFUSED_DIGEST_MISSING,
 	FO_REFUSED_DIGEST_WRONG,
@@ -18,6 +18,7 @@ enum fo_refused {
 	FO_REFUSED_DIGEST_UNEXPECTED,
 	FO_REFUSED_TLS,
 	FO_REFUSED_CONNECT, /* for a reason that the partner told; not counted */
+	FO_REFUSED_LOCAL,   /* by our own host: the local address; not counted */
 };
 
 struct fo_net_ops { /* all on the loop thread */

@@ -30,7 +30,7 @@ struct link {
 	bool heard_now;	 /* in this turn: looked at again at its end */
 	unsigned budget; /* messages that it may still say in this turn */
 	int retry_ms;
-	struct event *retry; /* primaries, and secondaries of an ISC dhcpd */
+	struct event *retry; /* to connect, or only to see that our address is there */
 	struct event *late;  /* while TLS is agreed on: an octet now and then gains no time */
 	mono_t heard;
 	struct fo_digest *digest; /* of this connection; NULL: not configured */
