@@ -26,6 +26,7 @@
 #include <event2/bufferevent.h>
 #include <event2/event.h>
 
+#include "../lib/certificate.h"
 #include "net/fo_session_priv.h"
 #include "sys/clock.h"
 #include "sys/log.h"
@@ -623,12 +624,27 @@ static void half_open(void **state)
 		close(fd[i]);
 }
 
-/* An octet now and then gains no time: the first message is whole in time, or the end comes. */
-static void a_slow_speaker_gains_no_time(void **state)
+/* All but the last octet of a message, one now and then, for more than a second: true when they
+ * close the connection meanwhile. */
+static bool they_drip(int fd, uint8_t type)
 {
 	uint8_t buf[FO_MSG_MAX];
-	size_t len = message(FO_CONNECT, buf), said = 0;
+	size_t len = message(type, buf), said = 0;
 	int64_t next = 0;
+
+	while (said + 1 < len && !they_hear(fd).closed) {
+		turn();
+		if (clock_now().mono.us < next)
+			continue;
+		(void)!send(fd, buf + said++, 1, MSG_DONTWAIT | MSG_NOSIGNAL);
+		next = clock_now().mono.us + 1100000 / (int64_t)len;
+	}
+	return said > 1 && they_hear(fd).closed;
+}
+
+/* The first message is whole in time, or the end comes. */
+static void a_slow_speaker_gains_no_time(void **state)
+{
 	int fd;
 
 	(void)state;
@@ -636,18 +652,40 @@ static void a_slow_speaker_gains_no_time(void **state)
 	assert_int_equal(net->patience_ms, 15000);
 	net->patience_ms = 300;
 	fd = they_connect();
-	while (!they_hear(fd).closed) {
-		turn();
-		if (clock_now().mono.us < next)
-			continue;
-		assert_true(said + 1 < len); /* it was heard out for more than a second */
-		(void)!send(fd, buf + said++, 1, MSG_DONTWAIT | MSG_NOSIGNAL);
-		next = clock_now().mono.us + 20000;
-	}
-	assert_true(said > 1);
+	assert_true(they_drip(fd, FO_CONNECT));
 	assert_null(net->inbound);
 	assert_int_equal(ups, 0);
 	close(fd);
+}
+
+/* Likewise the answer that agrees on TLS, and it is told. */
+static void a_slow_answer_gains_no_time(void **state)
+{
+	static const char terms[] =
+		"role: primary, tls: {certificate: %s/a, key: %s/k, partner-ca: %s/a}";
+	char dir[] = "/tmp/test_fo_session-XXXXXX", file[40], key[40], text[256];
+	struct certificate c = certificate_make("a", NULL, NULL, 100);
+	int listener, fd;
+
+	(void)state;
+	assert_non_null(mkdtemp(dir));
+	snprintf(file, sizeof(file), "%s/a", dir);
+	snprintf(key, sizeof(key), "%s/k", dir);
+	certificate_write(&c, NULL, file, key);
+	certificate_free(&c);
+	listener = they_listen();
+	snprintf(text, sizeof(text), terms, dir, dir, dir);
+	start(text);
+	net->patience_ms = 300;
+	fd = they_accept(listener);
+	assert_true(they_drip(fd, FO_CONNECT));
+	assert_int_equal(refused[FO_REFUSED_TLS], 1);
+	assert_int_equal(ups, 0);
+	close(fd);
+	close(listener);
+	(void)unlink(file);
+	(void)unlink(key);
+	(void)rmdir(dir);
 }
 
 /* Our own address is taken away: told by who calls and by who is called; the link is made when it
@@ -737,6 +775,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(instead_of_our_own, setup, teardown),
 		cmocka_unit_test_setup_teardown(half_open, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_slow_speaker_gains_no_time, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_slow_answer_gains_no_time, setup, teardown),
 		cmocka_unit_test_setup_teardown(the_address_goes, setup, teardown),
 		cmocka_unit_test_setup_teardown(used_anew, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_slow_reader_gains_no_time, setup, teardown),
