@@ -344,6 +344,7 @@ void node_turn_end(struct node *n)
 		node_clients_refresh(n);
 		node_clock_watch(n);
 		node_watch_disk(n);
+		node_certificates_watch(n);
 		n->next_refresh = mono_add_us(n->now.mono, REFRESH_US);
 	}
 	arm_tick(n);

@@ -82,14 +82,19 @@ static void lead_time(const struct node_relation *r, char *buf, size_t size, uin
 	snprintf(buf, size, " max-client-lead-time=%us configured=%us", a, b);
 }
 
-static const char *time_text(uint32_t sec, char buf[24])
+const char *node_time_text(wall_t at, char buf[24])
 {
-	time_t t = (time_t)sec;
+	time_t t = (time_t)at.sec;
 	struct tm tm;
 
-	if (!sec || !gmtime_r(&t, &tm) || !strftime(buf, 24, "%Y-%m-%dT%H:%M:%SZ", &tm))
+	if (!t || !gmtime_r(&t, &tm) || !strftime(buf, 24, "%Y-%m-%dT%H:%M:%SZ", &tm))
 		strcpy(buf, "-");
 	return buf;
+}
+
+static const char *time_text(uint32_t sec, char buf[24])
+{
+	return node_time_text((wall_t){ sec }, buf);
 }
 
 static void clocks(const struct node_relation *r, char *buf, size_t size, uint32_t a, uint32_t b)
@@ -221,19 +226,24 @@ static uint32_t hash_words(const char *s)
 	return h;
 }
 
-static bool may_tell_again(struct node_relation *r, const struct kind *k, const char *why)
+static bool words_again(struct node_relation *r, unsigned kind, const char *words)
 {
-	uint64_t key = (uint64_t)hash_words(why) << 32 | (uint64_t)(r->index & 0xffff) << 16 |
-		       (uint64_t)(k - kinds) << 8 | TOLD_EVENT;
+	uint64_t key = (uint64_t)hash_words(words) << 32 | (uint64_t)(r->index & 0xffff) << 16 |
+		       (uint64_t)kind << 8 | TOLD_EVENT;
 
 	return may_tell(r, key, MINUTE_US);
+}
+
+bool node_may_tell_again(struct node_relation *r, const char *words)
+{
+	return words_again(r, UINT8_MAX, words);
 }
 
 static bool may_tell_kind(struct node_relation *r, const struct kind *k, const char *why)
 {
 	if (k->bound == OF_LIFE)
 		return log_allow(&r->limit_life, LIFE_EVENTS_PER_MIN, r->node->now.mono);
-	if (k->bound == OF_ATTEMPTS && !may_tell_again(r, k, why))
+	if (k->bound == OF_ATTEMPTS && !words_again(r, (unsigned)(k - kinds), why))
 		return false;
 	return log_allow(&r->limit, EVENTS_PER_MIN, r->node->now.mono);
 }

@@ -39,14 +39,14 @@ struct node_relation {
 	void *mem; /* of the endpoint */
 	size_t size;
 	struct fo_endpoint *ep;
-	uint32_t epoch;		/* counts links: what was meant for an earlier one is dropped */
-	bool in_force;		/* this endpoint's view is in force; before that no lease ends */
-	bool touched;		/* bindings changed in this turn */
-	bool policy_lost;	/* its last view found no room to wait */
-	bool map_wrong;		/* the kernel has a policy that is not in force any more */
-	uint32_t waiting;	/* octets of it in the outbox */
-	bool persisted;		/* its record was put in this turn */
-	bool broken;		/* something for the partner found no room: close */
+	uint32_t epoch;	  /* counts links: what was meant for an earlier one is dropped */
+	bool in_force;	  /* this endpoint's view is in force; before that no lease ends */
+	bool touched;	  /* bindings changed in this turn */
+	bool policy_lost; /* its last view found no room to wait */
+	bool map_wrong;	  /* the kernel has a policy that is not in force any more */
+	uint32_t waiting; /* octets of it in the outbox */
+	bool persisted;	  /* its record was put in this turn */
+	bool broken;	  /* something for the partner found no room: close */
 	struct log_limit limit, limit_life; /* of events that updates cause; of others */
 };
 
@@ -96,7 +96,7 @@ struct node {
 	struct now now;
 	bool in_turn;
 	struct now last_turn;
-	mono_t next_refresh, vouched;
+	mono_t next_refresh, next_certificates, vouched;
 	bool serving;
 	char why_not[200];
 	int fatal;
@@ -121,9 +121,9 @@ struct node {
 	struct node_counters count;
 	struct { /* SIGHUP */
 		bool wanted;
-		struct conf *next; /* checked; waits for the store */
+		struct conf *next;    /* checked; waits for the store */
 		struct fo_keys *keys; /* of it */
-		struct conf *own;  /* the one in use, NULL while it is that of the start */
+		struct conf *own;     /* the one in use, NULL while it is that of the start */
 	} reload;
 	struct { /* from the decision of a state to its policy in the maps */
 		uint64_t count, us_last, us_max;
@@ -185,7 +185,13 @@ const char *node_clock_accept(struct node *n); /* NULL, or why there is nothing 
 void node_watch_disk(struct node *n);
 void node_watch_interfaces(struct node *n);
 
+/* node_certificates.c */
+void node_certificates_of(struct node_relation *r); /* told where they end soon */
+void node_certificates_watch(struct node *n);	    /* of all relationships, once a day */
+
 /* node_events.c */
+const char *node_time_text(wall_t t, char buf[24]);		      /* "-" for 0 */
+bool node_may_tell_again(struct node_relation *r, const char *words); /* once a minute */
 enum log_level node_state_level(unsigned from, unsigned to);
 void node_partner_event(struct node_relation *r, const char *what, const char *why, uint32_t addr,
 			uint32_t a, uint32_t b);

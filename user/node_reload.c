@@ -182,6 +182,7 @@ static void use(struct node *n, const struct conf *next)
 	fo_keys_free(n->keys);
 	n->keys = n->reload.keys;
 	n->reload.keys = NULL;
+	n->next_certificates = n->now.mono;
 	log_setup(next->server.log_level, next->server.log_format);
 }
 

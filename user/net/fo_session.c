@@ -524,3 +524,10 @@ bool fo_net_is_up(const struct fo_net *n, unsigned relation)
 {
 	return n->links[relation].up;
 }
+
+bool fo_net_partner_end(const struct fo_net *n, unsigned relation, struct fo_tls_end *ret)
+{
+	const struct link *l = &n->links[relation];
+
+	return l->up && l->encrypted && fo_tls_end_of_theirs(l->bev, ret);
+}

@@ -9,6 +9,7 @@
 
 struct event_base;
 struct fo_net;
+struct fo_tls_end;
 
 /* Why there is no connection, before the core heard of one: one counter and one event each */
 enum fo_refused {
@@ -58,3 +59,5 @@ void fo_net_send(struct fo_net *n, unsigned relation, const uint8_t *msg, size_t
  * Does not call link_down. */
 void fo_net_close(struct fo_net *n, unsigned relation, enum fo_close_reason why);
 bool fo_net_is_up(const struct fo_net *n, unsigned relation);
+/* When the certificates of the partner end, as its link has shown them; false: no such link. */
+bool fo_net_partner_end(const struct fo_net *n, unsigned relation, struct fo_tls_end *ret);

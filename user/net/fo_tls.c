@@ -11,6 +11,7 @@
 #include <arpa/inet.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <event2/buffer.h>
@@ -132,6 +133,53 @@ const char *fo_tls_context(const struct fo_tls_files *f, unsigned *ret_which, SS
 void fo_tls_context_free(SSL_CTX *ctx)
 {
 	SSL_CTX_free(ctx);
+}
+
+/* --- validity --------------------------------------------------------------------------------- */
+
+static bool ends_sooner(X509 *x, bool ca, struct fo_tls_end *best)
+{
+	struct tm tm;
+	wall_t at;
+
+	if (!x || ASN1_TIME_to_tm(X509_get0_notAfter(x), &tm) != 1)
+		return false;
+	at.sec = timegm(&tm);
+	if (at.sec >= best->at.sec)
+		return false;
+	best->at = at;
+	best->ca = ca;
+	(void)X509_NAME_oneline(X509_get_subject_name(x), best->subject, sizeof(best->subject));
+	return true;
+}
+
+bool fo_tls_end_of_ours(SSL_CTX *ctx, struct fo_tls_end *ret)
+{
+	struct fo_tls_end best = { .at = { INT64_MAX } };
+	STACK_OF(X509) *chain = NULL;
+	bool found = ends_sooner(SSL_CTX_get0_certificate(ctx), false, &best);
+
+	(void)SSL_CTX_get0_chain_certs(ctx, &chain);
+	for (int i = 0; i < sk_X509_num(chain); i++)
+		found |= ends_sooner(sk_X509_value(chain, i), false, &best);
+	if (found)
+		*ret = best;
+	return found;
+}
+
+/* What vouches for all the others stands last: it is from our own file. */
+bool fo_tls_end_of_theirs(struct bufferevent *bev, struct fo_tls_end *ret)
+{
+	SSL *ssl = bufferevent_openssl_get_ssl(bev);
+	STACK_OF(X509) *chain = ssl ? SSL_get0_verified_chain(ssl) : NULL;
+	struct fo_tls_end best = { .at = { INT64_MAX } };
+	bool found = false;
+
+	for (int i = 0, n = sk_X509_num(chain); i < n; i++)
+		found |= ends_sooner(sk_X509_value(chain, i), i > 0 && i == n - 1, &best);
+	if (found)
+		*ret = best;
+	return found;
 }
 
 /* --- connections ------------------------------------------------------------------------------ */

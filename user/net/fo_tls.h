@@ -23,6 +23,16 @@ struct fo_tls_files {
 const char *fo_tls_context(const struct fo_tls_files *f, unsigned *ret_which, SSL_CTX **ret);
 void fo_tls_context_free(SSL_CTX *ctx);
 
+/* The first of several certificates to end. */
+struct fo_tls_end {
+	wall_t at;
+	bool ca; /* it is the CA's, of `partner-ca` */
+	char subject[160];
+};
+bool fo_tls_end_of_ours(SSL_CTX *ctx, struct fo_tls_end *ret); /* and of its chain */
+bool fo_tls_end_of_theirs(struct bufferevent *bev,
+			  struct fo_tls_end *ret); /* after the handshake */
+
 /**
  * fo_tls_start - begin the handshake on a connection
  * @plain: everything written to it has left, nothing of it is unread; given up in every case

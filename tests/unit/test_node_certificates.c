@@ -1,0 +1,255 @@
+/*
+ * Certificates that end soon: which one is told, with what words, and how often; the partner's as
+ * its handshake has shown it.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+#include <cmocka.h>
+#include <event2/bufferevent.h>
+#include <event2/event.h>
+
+#include "../lib/certificate.h"
+#include "net/fo_session_priv.h"
+#include "net/fo_tls.h"
+#include "node_priv.h"
+
+#define DAY_US (86400 * 1000000ll)
+
+static char dir[] = "/tmp/test_certificates-XXXXXX";
+static char crt[64], key[64], ca_crt[64];
+static struct certificate ca;
+static struct conf_relation relations[1] = {
+	{ .fo = { .name = "campus" },
+	  .tls = { .certificate = crt, .key = key, .partner_ca = ca_crt } }
+};
+static struct conf conf = { .relations = relations, .n_relations = 1 };
+static struct node node;
+static struct node_relation rel;
+static struct log_record last;
+
+static unsigned news(void)
+{
+	static uint64_t seen;
+	struct log_record r[16];
+	unsigned n, all = 0;
+
+	while ((n = log_ring_read(seen, r, 16))) {
+		all += n;
+		last = r[n - 1];
+		seen = last.seq;
+	}
+	return all;
+}
+
+static void says(const char *text)
+{
+	if (!strstr(last.detail, text))
+		fail_msg("\"%s\" is not in: %s", text, last.detail);
+}
+
+/* One that ends in @days, signed by a CA that ends in @ca_days and stands in the file as well. */
+static void load(int days, int ca_days)
+{
+	struct certificate c;
+	char err[FO_KEYS_ERR];
+
+	certificate_free(&ca);
+	ca = certificate_make("the ca", NULL, NULL, ca_days);
+	c = certificate_make("a server", "IP:127.0.0.1", &ca, days);
+	certificate_write(&c, &ca, crt, key);
+	certificate_write(&ca, NULL, ca_crt, NULL);
+	certificate_free(&c);
+	fo_keys_free(node.keys);
+	node.keys = NULL;
+	assert_int_equal(fo_keys_load(&conf, &node.keys, err), 0);
+}
+
+static int setup(void **state)
+{
+	(void)state;
+	node.conf = &conf;
+	node.relations = &rel;
+	node.now = clock_now();
+	node.now.mono.us += 100 * DAY_US; /* after every test before */
+	node.next_certificates = node.now.mono;
+	rel = (struct node_relation){ .node = &node };
+	(void)news();
+	return 0;
+}
+
+static void later(int64_t us)
+{
+	node.now.mono.us += us;
+	node.now.wall.sec += us / 1000000;
+}
+
+static void once_a_day(void **state)
+{
+	(void)state;
+	load(31, 400);
+	node_certificates_watch(&node);
+	assert_int_equal(news(), 0);
+	later(DAY_US);
+	node_certificates_watch(&node);
+	assert_int_equal(news(), 0); /* 30 days and an hour */
+	later(DAY_US);
+	node_certificates_watch(&node);
+	assert_int_equal(news(), 1);
+	assert_string_equal(last.what, "certificate-ends");
+	assert_int_equal(last.level, LOG_L_WARNING);
+	says("relationship=campus whose=ours");
+	says(crt);
+	says("subject=\"/CN=a server\"");
+	says("ends=20");
+	says("days-left=29");
+	says("put another into the file and reload");
+	later(DAY_US - 1000000);
+	node_certificates_watch(&node);
+	assert_int_equal(news(), 0);
+	later(1000000);
+	node_certificates_watch(&node);
+	assert_int_equal(news(), 1);
+	says("days-left=28");
+	later(29 * DAY_US);
+	node_certificates_watch(&node);
+	assert_int_equal(news(), 1);
+	assert_int_equal(last.level, LOG_L_ERROR); /* it is over */
+}
+
+/* Of several in the file the one that ends first. */
+static void also_of_the_chain(void **state)
+{
+	(void)state;
+	load(300, 10);
+	node_certificates_watch(&node);
+	assert_int_equal(news(), 1);
+	says("subject=\"/CN=the ca\"");
+	says("days-left=10");
+}
+
+/* A link that comes and goes each second does not fill the log. */
+static void at_each_link(void **state)
+{
+	(void)state;
+	load(20, 400);
+	for (unsigned i = 0; i < 50; i++) {
+		node_certificates_of(&rel);
+		later(1000000);
+	}
+	assert_int_equal(news(), 1);
+	later(20 * 1000000);
+	node_certificates_of(&rel);
+	assert_int_equal(news(), 1);
+}
+
+/* --- the partner's ------------------------------------------------------------------------------
+ */
+
+static unsigned connected;
+
+static void on_event(struct bufferevent *bev, short what, void *arg)
+{
+	(void)bev, (void)arg;
+	assert_int_equal(what, BEV_EVENT_CONNECTED);
+	connected++;
+}
+
+static struct bufferevent *end_of(struct event_base *base, int fd, bool client)
+{
+	struct bufferevent *plain = bufferevent_socket_new(base, fd, BEV_OPT_CLOSE_ON_FREE), *bev;
+
+	relations[0].partner.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	bev = fo_tls_start(base, plain, fo_keys_tls(node.keys, 0), &relations[0], client);
+	assert_non_null(bev);
+	bufferevent_setcb(bev, NULL, NULL, on_event, NULL);
+	bufferevent_enable(bev, EV_READ | EV_WRITE);
+	return bev;
+}
+
+/* Both sides show the same certificate; @l is the link of ours. */
+static void theirs_after_a_handshake(bool client)
+{
+	struct event_base *base = event_base_new();
+	struct bufferevent *bev[2];
+	struct link l = { .relation = 0 };
+	struct fo_net net = { .links = &l, .n_links = 1 };
+	int fd[2];
+
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, fd), 0);
+	connected = 0;
+	for (unsigned i = 0; i < 2; i++)
+		bev[i] = end_of(base, fd[i], i);
+	while (connected < 2)
+		assert_int_equal(event_base_loop(base, EVLOOP_ONCE), 0);
+	l.bev = bev[client];
+	node.net = &net;
+	node_certificates_of(&rel);
+	l.up = true;
+	node_certificates_of(&rel);
+	assert_int_equal(news(), 1); /* ours; as long as it is not encrypted there is no other */
+	l.encrypted = true;
+	node_certificates_of(&rel);
+	node.net = NULL;
+	for (unsigned i = 0; i < 2; i++)
+		bufferevent_free(bev[i]);
+	event_base_free(base);
+}
+
+static void of_the_partner(void **state)
+{
+	(void)state;
+	for (unsigned client = 0; client < 2; client++) {
+		later(2 * DAY_US);
+		load(9, 400);
+		theirs_after_a_handshake(client);
+		assert_int_equal(news(), 1);
+		says("whose=partner file=-");
+		says("subject=\"/CN=a server\"");
+		says("the partner needs another");
+	}
+}
+
+static void of_its_ca(void **state)
+{
+	(void)state;
+	load(300, 9);
+	theirs_after_a_handshake(true);
+	assert_int_equal(news(), 1);
+	says("whose=partner-ca");
+	says(ca_crt);
+	says("subject=\"/CN=the ca\"");
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup(once_a_day, setup),
+		cmocka_unit_test_setup(also_of_the_chain, setup),
+		cmocka_unit_test_setup(at_each_link, setup),
+		cmocka_unit_test_setup(of_the_partner, setup),
+		cmocka_unit_test_setup(of_its_ca, setup),
+	};
+	int r;
+
+	if (!mkdtemp(dir))
+		return 1;
+	snprintf(crt, sizeof(crt), "%s/a.crt", dir);
+	snprintf(key, sizeof(key), "%s/a.key", dir);
+	snprintf(ca_crt, sizeof(ca_crt), "%s/ca.crt", dir);
+	clock_init();
+	log_setup(LOG_L_ERROR, 0);
+	r = cmocka_run_group_tests(tests, NULL, NULL);
+	fo_keys_free(node.keys);
+	certificate_free(&ca);
+	(void)unlink(crt);
+	(void)unlink(key);
+	(void)unlink(ca_crt);
+	(void)rmdir(dir);
+	return r;
+}

@@ -1,0 +1,95 @@
+/*
+ * Certificates that end: told 30 days before, at the start, when a link has been made and once a
+ * day, with the file, the subject, the day and what to do. Ours and those of the partner, as far as
+ * a link has shown them, with the CA that vouches for them.
+ *
+ * Callers: node (every few seconds), node_partner (a link is up).
+ * Standards: RFC 5280 §4.1.2.5 (validity).
+ */
+#include "node_priv.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "net/fo_tls.h"
+
+#define DAY 86400
+#define TOLD_BEFORE (30 * DAY)
+
+struct told_end {
+	const char *whose, *file, *next;
+};
+
+static void tell(struct node_relation *r, const struct fo_tls_end *end, struct told_end t)
+{
+	const struct node *n = r->node;
+	const char *name = n->conf->relations[r->index].fo.name;
+	int64_t left = end->at.sec - n->now.wall.sec;
+	char quoted[160], subject[200], file[300], at[24], line[500];
+
+	if (left >= TOLD_BEFORE)
+		return;
+	snprintf(line, sizeof(line),
+		 "relationship=%s whose=%s file=%s subject=%s ends=%s days-left=%d next=\"%s\"",
+		 log_quote(name, strlen(name), quoted, sizeof(quoted)), t.whose,
+		 t.file ? log_quote(t.file, strlen(t.file), file, sizeof(file)) : "-",
+		 log_quote(end->subject, strlen(end->subject), subject, sizeof(subject)),
+		 node_time_text(end->at, at), (int)(left / DAY), t.next);
+	if (node_may_tell_again(r, line))
+		log_event(left > 0 ? LOG_L_WARNING : LOG_L_ERROR, "certificate-ends", "%s", line);
+}
+
+static void watch_ours(struct node_relation *r, const struct conf_relation *c)
+{
+	static const struct told_end ours = {
+		.whose = "ours",
+		.next = "put another into the file and reload: from then on the partner refuses us",
+	};
+	SSL_CTX *tls = fo_keys_tls(r->node->keys, r->index);
+	struct told_end t = ours;
+	struct fo_tls_end end;
+
+	t.file = c->tls.certificate;
+	if (tls && fo_tls_end_of_ours(tls, &end))
+		tell(r, &end, t);
+}
+
+static void watch_theirs(struct node_relation *r, const struct conf_relation *c)
+{
+	static const struct told_end theirs = {
+		.whose = "partner",
+		.next = "the partner needs another, and a reload: from then on we refuse it",
+	};
+	static const struct told_end their_ca = {
+		.whose = "partner-ca",
+		.next = "add the CA that is to follow it to the file, and reload: from then on we "
+			"refuse the partner",
+	};
+	struct fo_tls_end end;
+	struct told_end t;
+
+	if (!r->node->net || !fo_net_partner_end(r->node->net, r->index, &end))
+		return;
+	t = end.ca ? their_ca : theirs;
+	if (end.ca)
+		t.file = c->tls.partner_ca;
+	tell(r, &end, t);
+}
+
+void node_certificates_of(struct node_relation *r)
+{
+	const struct conf_relation *c = &r->node->conf->relations[r->index];
+
+	watch_ours(r, c);
+	watch_theirs(r, c);
+}
+
+void node_certificates_watch(struct node *n)
+{
+	if (n->now.mono.us < n->next_certificates.us)
+		return;
+	for (unsigned i = 0; i < n->conf->n_relations; i++)
+		if (n->conf->relations[i].tls.certificate)
+			node_certificates_of(&n->relations[i]);
+	n->next_certificates = mono_add_us(n->now.mono, DAY * 1000000ll);
+}
