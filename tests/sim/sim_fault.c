@@ -124,8 +124,7 @@ static bool may_lose_store(const struct world *w, const struct server *s)
 
 	return !w->restoring && store_is_good(&w->s[!s->i]) && s->disk.has_rec && e->ever_normal &&
 	       !e->lost_storage && (rests ? e->saved : e->state) != FO_RECOVER &&
-	       fo_any(w->s[!s->i].disk.rec.incarnation, 16) &&
-	       (w->story == STORY_LOST_APART || (!w->cut[0] && !w->cut[1]));
+	       fo_any(w->s[!s->i].disk.rec.incarnation, 16);
 }
 
 /* Whoever comes back beside a partner that took over is not cut off from it. */
