@@ -122,7 +122,7 @@ void pool_free_update(struct pool *p, uint32_t range, uint32_t id, bool to_front
 			unlink_row(p, at == ROW_IN_FREE ? &pr->free : &pr->backup, id);
 		if (to)
 			link_row(p, to == ROW_IN_FREE ? &pr->free : &pr->backup, id, to_front);
-		r->flags = (uint8_t)((r->flags & ~both) | to);
+		r->flags = (uint16_t)((r->flags & ~both) | to);
 	}
 	bit_set(p->loose, id, !bit_get(p->apart, id) && (to || r->offer));
 	if (id == pr->cursor)

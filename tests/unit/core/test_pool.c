@@ -931,11 +931,16 @@ static void large_range_costs_nothing_unused(void **state)
 	end_pool();
 }
 
-static void change(struct pool *p, uint32_t addr, uint64_t batch)
+static void change_to(struct pool *p, unsigned state, uint32_t addr, uint64_t batch)
 {
-	struct lease l = { .addr = addr, .state = LEASE_ACTIVE, .flags = LEASE_DIRTY };
+	struct lease l = { .addr = addr, .state = (uint8_t)state, .flags = LEASE_DIRTY };
 
 	assert_int_equal(pool_apply(p, &l, batch), 0);
+}
+
+static void change(struct pool *p, uint32_t addr, uint64_t batch)
+{
+	change_to(p, LEASE_ACTIVE, addr, batch);
 }
 
 /* A row that the partner asked for is told with its latest contents however often it changes while
@@ -961,6 +966,13 @@ static void asked_for_is_carried(void **state)
 	change(p, r.first, 5);
 	change(p, r.first, 6);
 	assert_int_equal(pool_dirty_carried(p, 0), 3);
+	change_to(p, LEASE_FREE, r.first + 1, 7);
+	pool_dirty_mark(p, 0, 7);
+	change_to(p, LEASE_FREE, r.first + 1, 8);
+	pool_offer(p, r.first + 1, key_of(1), (mono_t){ 100 }); /* out of a list, and back */
+	pool_offer_drop(p, r.first + 1);
+	change_to(p, LEASE_FREE, r.first + 1, 9);
+	assert_int_equal(pool_dirty_carried(p, 0), 9);
 	end_pool();
 }
 
