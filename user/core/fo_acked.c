@@ -20,6 +20,8 @@ void fo_retry_later(struct fo_endpoint *e, enum fo_reject why)
 void fo_skip_rejected(struct fo_endpoint *e, uint32_t addr, enum fo_reject why)
 {
 	pool_in_flight(e->pool, addr, true);
+	if (why == FO_REJECT_ILLEGAL_ADDRESS)
+		pool_lacked(e->pool, addr);
 	fo_retry_later(e, why);
 }
 

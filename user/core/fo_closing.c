@@ -4,7 +4,8 @@
  * knows, and the return needs no wait (decision A10).
  *
  * The end of service is in force with the commit that it waits for; only then can nothing new be
- * promised, and only then "all is acknowledged" means anything. A partner that does not
+ * promised, and only then "all is acknowledged" means anything. Not waited for is what the partner
+ * refuses because it has no such address, when it is told once more now. A partner that does not
  * acknowledge within the time ends the attempt: serving goes on, and the operator is told.
  *
  * Callers: fo_endpoint (operator, pump), fo_link (loss of the link).
@@ -33,7 +34,7 @@ const char *fo_closing_begin(struct fo_endpoint *e)
 	e->closing_batch = e->batch;
 	e->closing_until = mono_add_us(e->now.mono, FO_CLOSING_US);
 	fo_event(e, "shutdown", "service ends, the partner is told what it does not know yet", 0,
-		 pool_dirty_count(e->pool, e->conf->relation), 0);
+		 fo_owed(e), 0);
 	fo_persist(e); /* so that there is a commit to wait for */
 	fo_refresh_view(e);
 	fo_updates_retry(e);
@@ -45,7 +46,7 @@ void fo_closing_end(struct fo_endpoint *e, const char *why)
 	if (!fo_closing(e))
 		return;
 	e->closing_batch = 0;
-	fo_event(e, "shutdown-given-up", why, 0, pool_dirty_count(e->pool, e->conf->relation), 0);
+	fo_event(e, "shutdown-given-up", why, 0, fo_owed(e), 0);
 	fo_refresh_view(e);
 }
 
@@ -55,7 +56,7 @@ void fo_closing_pump(struct fo_endpoint *e)
 
 	if (!fo_closing(e))
 		return;
-	if (e->durable >= e->closing_batch && !pool_dirty_count(e->pool, e->conf->relation)) {
+	if (e->durable >= e->closing_batch && !fo_owed(e)) {
 		in = fo_input(e, FO_EV_OP_SHUTDOWN);
 		e->closing_batch = 0;
 		(void)fo_step(e, &in);

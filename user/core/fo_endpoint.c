@@ -164,7 +164,7 @@ struct fo_in fo_input(const struct fo_endpoint *e, enum fo_event ev)
 		.now = e->now.wall,
 		.hold = e->hold,
 		.asked = e->asked_xid != 0,
-		.settled = e->heard && !pool_dirty_count(e->pool, e->conf->relation),
+		.settled = e->heard && !fo_owed(e),
 	};
 }
 

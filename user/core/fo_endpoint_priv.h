@@ -203,6 +203,14 @@ void fo_event(struct fo_endpoint *e, const char *what, const char *why, uint32_t
 	      uint32_t b);
 void fo_refused(struct fo_endpoint *e, const struct fo_refusal *r);
 
+/* How much the partner has yet to acknowledge. What it refuses to know it can give to nobody, and
+ * will never acknowledge (decision A16). */
+static inline uint32_t fo_owed(const struct fo_endpoint *e)
+{
+	return pool_dirty_count(e->pool, e->conf->relation) -
+	       pool_lacked_count(e->pool, e->conf->relation);
+}
+
 /* --- fo_closing.c: shut down in order (decision A10) --- */
 static inline bool fo_closing(const struct fo_endpoint *e)
 {

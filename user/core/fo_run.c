@@ -164,6 +164,8 @@ static void refused(struct fo_endpoint *e, const struct lease *run, uint32_t n,
 		fo_store_run(e, &d, n);
 		e->take_at = mono_add_us(e->now.mono, FO_TAKE_AGAIN_US);
 	} else if (dirty) {
+		if (b->reject == FO_REJECT_ILLEGAL_ADDRESS)
+			pool_run_lacked(e->pool, run->addr);
 		fo_retry_later(e, b->reject);
 	} else {
 		pool_run_in_flight(e->pool, run->addr, false);

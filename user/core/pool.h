@@ -130,6 +130,11 @@ bool pool_is_in_flight(const struct pool *p, uint32_t addr);
 void pool_run_in_flight(struct pool *p, uint32_t addr, bool in_flight);
 bool pool_run_is_in_flight(const struct pool *p, uint32_t addr);
 uint32_t pool_dirty_count(const struct pool *p, unsigned relation); /* queued + in flight */
+/* The partner has refused a dirty row or run in flight: it has no such address. That holds until it
+ * changes, or is put back. */
+void pool_lacked(struct pool *p, uint32_t addr);
+void pool_run_lacked(struct pool *p, uint32_t addr);
+uint32_t pool_lacked_count(const struct pool *p, unsigned relation); /* of the dirty ones */
 
 /* --- what the partner has yet to tell: a mark per address, in memory only ----------------------
  */

@@ -28,7 +28,8 @@ static void dequeue(struct pool *p, struct pool_relation *rel, uint32_t id)
 			rel->queue.last = r->dirty_prev;
 	}
 	r->dirty_next = r->dirty_prev = 0;
-	r->flags &= (uint16_t) ~(ROW_QUEUED | ROW_IN_FLIGHT | ROW_ASKED);
+	rel->lacked -= r->flags & ROW_LACKED ? 1 : 0;
+	r->flags &= (uint16_t) ~(ROW_QUEUED | ROW_IN_FLIGHT | ROW_ASKED | ROW_LACKED);
 }
 
 static void enqueue_behind(struct pool *p, struct pool_relation *rel, uint32_t id, uint32_t before)
@@ -91,6 +92,14 @@ uint64_t pool_dirty_carried(const struct pool *p, unsigned relation)
 	return relation < p->n_relations ? p->relations[relation].carried : 0;
 }
 
+/* One without a record tells its run's state, and is not dirty itself. */
+static bool dirty_itself(const struct pool *p, uint32_t id)
+{
+	const struct row *r = &p->rows[id];
+
+	return r->l.flags & LEASE_DIRTY && (id > p->n_rows || r->flags & ROW_RECORD);
+}
+
 static void set_in_flight(struct pool *p, uint32_t id, uint32_t addr, bool in_flight)
 {
 	struct row *r = &p->rows[id];
@@ -105,9 +114,7 @@ static void set_in_flight(struct pool *p, uint32_t id, uint32_t addr, bool in_fl
 	dequeue(p, rel, id);
 	if (in_flight)
 		r->flags |= ROW_IN_FLIGHT;
-	/* a full update sends clean rows, too; and one without a record tells its run's state */
-	if (in_flight || !(r->l.flags & LEASE_DIRTY) ||
-	    (id <= p->n_rows && !(r->flags & ROW_RECORD)))
+	if (in_flight || !dirty_itself(p, id)) /* a full update sends clean rows, too */
 		return;
 	/* it was at the front when it left */
 	for (next = rel->queue.first; next && p->rows[next].batch < r->batch;) {
@@ -147,6 +154,32 @@ bool pool_run_is_in_flight(const struct pool *p, uint32_t addr)
 	uint32_t run = run_at(p, addr);
 
 	return run && p->rows[run].flags & ROW_IN_FLIGHT;
+}
+
+static void set_lacked(struct pool *p, uint32_t id, uint32_t addr)
+{
+	struct pool_relation *rel = relation_of(p, addr);
+	struct row *r = &p->rows[id];
+
+	if (!id || !rel || !(r->flags & ROW_IN_FLIGHT) || !dirty_itself(p, id))
+		return;
+	rel->lacked += r->flags & ROW_LACKED ? 0 : 1;
+	r->flags |= ROW_LACKED;
+}
+
+void pool_lacked(struct pool *p, uint32_t addr)
+{
+	set_lacked(p, pool_row_of(p, addr), addr);
+}
+
+void pool_run_lacked(struct pool *p, uint32_t addr)
+{
+	set_lacked(p, run_at(p, addr), addr);
+}
+
+uint32_t pool_lacked_count(const struct pool *p, unsigned relation)
+{
+	return relation < p->n_relations ? p->relations[relation].lacked : 0;
 }
 
 uint32_t pool_dirty_count(const struct pool *p, unsigned relation)

@@ -24,6 +24,7 @@ enum row_flag {
 	ROW_IN_FLIGHT = 64, /* taken out of that queue */
 	ROW_TOLD = 128,	    /* the partner has told of it since it was asked for all */
 	ROW_ASKED = 256,    /* queued since the partner asked for updates, changed since then */
+	ROW_LACKED = 512,   /* in flight no more: the partner has no such address */
 };
 
 struct row {
@@ -63,7 +64,7 @@ struct pool_range {
 
 struct pool_relation {
 	struct list queue;
-	uint32_t dirty;
+	uint32_t dirty, lacked;
 	uint64_t mark, carried; /* what waits since @mark at the latest: the newest commit that
 				   changed some of it */
 };

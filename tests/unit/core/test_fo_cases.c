@@ -3,6 +3,7 @@
  * memory, see fo_world.h. FO_TRACE=1 prints events, FO_WIRE=1 messages.
  */
 #include "fo_world.h"
+#include "core/pool_priv.h"
 
 #define P (&w->n[0])
 #define S (&w->n[1])
@@ -279,6 +280,41 @@ static void shutdown_given_up(void **state)
 	world_done(w);
 }
 
+/* A16: what concerns addresses that the partner has refused to know is not waited for; what it
+ * could give to somebody is. */
+static void shutdown_beside_an_own_range(void **state)
+{
+	(void)state;
+	for (unsigned by_run = 0; by_run < 2; by_run++) {
+		struct world *w = malloc(sizeof(*w));
+		struct scope_table full;
+		unsigned owed;
+
+		assert_non_null(w);
+		world_init(w, 2);
+		w->no_runs = !by_run;
+		boot(P);
+		full = w->table;
+		P->pool->t = &full;
+		w->table.n_scopes = w->table.n_ranges = 1;
+		boot(S);
+		w->connect_at = w->us + 1000;
+		run(w, 20);
+		assert_int_equal(state_of(P), FO_NORMAL);
+		owed = dirty(P); /* the secondary's share of the second range */
+		assert_int_equal(owed, by_run ? 1 : range_size[1] / 2);
+		assert_true(request(P, 1, true));
+		assert_null(operate(P, FO_EV_OP_SHUTDOWN, 0));
+		run(w, 2);
+		assert_int_equal(state_of(P), FO_SHUTDOWN);
+		assert_int_equal(state_of(S), FO_PARTNER_DOWN);
+		assert_int_equal(dirty(P), owed);
+		assert_int_equal(count_state(S, 0, LEASE_ACTIVE), 1);
+		assert_int_equal(P->disk.rec.end.last_operational, 0);
+		world_done(w);
+	}
+}
+
 /* --- PARTNER-DOWN ------------------------------------------------------------------------------
  */
 
@@ -386,6 +422,7 @@ int main(void)
 		cmocka_unit_test(shutdown_in_order),
 		cmocka_unit_test(shutdown_under_load),
 		cmocka_unit_test(shutdown_given_up),
+		cmocka_unit_test(shutdown_beside_an_own_range),
 		cmocka_unit_test(lease_limit_in_partner_down),
 		cmocka_unit_test(hold_with_lifted_limit),
 		cmocka_unit_test(next_in_every_state),

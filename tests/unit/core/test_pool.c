@@ -252,7 +252,7 @@ static void one_nak_in_ten_seconds(void **state)
 struct model_row {
 	struct lease l;
 	uint32_t range;
-	bool record, reserved, in_flight;
+	bool record, reserved, in_flight, lacked;
 	uint64_t batch, changed; /* order of the change */
 	uint32_t timer;
 	bool offered;
@@ -275,7 +275,7 @@ static uint32_t chance(uint32_t n)
 static struct {
 	struct lease l;
 	uint64_t piece, batch; /* piece 0: none; neighbours of one number are one run */
-	bool in_flight;
+	bool in_flight, lacked;
 } run_model[ADDRESSES];
 static uint64_t pieces;
 
@@ -340,7 +340,7 @@ static void do_apply(struct pool *p, struct model_row *m)
 	assert_int_equal(pool_apply(p, &l, m->batch), 0);
 	m->l = l;
 	m->record = true;
-	m->in_flight = false;
+	m->in_flight = m->lacked = false;
 	m->changed = step;
 	if (l.state == LEASE_ACTIVE || l.state == LEASE_ABANDONED) {
 		m->timer = l.expires < SEC_MAX ? l.expires : 0;
@@ -423,7 +423,7 @@ static void renumber(unsigned i, bool down)
 	for (pieces++; i < ADDRESSES && run_model[i].piece == was; i += down ? -1u : 1u) {
 		run_model[i].piece = pieces;
 		run_model[i].batch = step / 7;
-		run_model[i].in_flight = false;
+		run_model[i].in_flight = run_model[i].lacked = false;
 	}
 }
 
@@ -450,7 +450,7 @@ static void do_run(struct pool *p)
 		run_model[i].l.addr = model[i].l.addr;
 		run_model[i].piece = pieces;
 		run_model[i].batch = step / 7;
-		run_model[i].in_flight = false;
+		run_model[i].in_flight = run_model[i].lacked = false;
 		model_says(&model[i], &l);
 	}
 }
@@ -568,7 +568,7 @@ static void do_something(struct pool *p)
 	unsigned at = (unsigned)(m - model);
 	bool flag;
 
-	switch (chance(14)) {
+	switch (chance(15)) {
 	case 12:
 		if (!chance(4))
 			do_run(p);
@@ -578,8 +578,18 @@ static void do_something(struct pool *p)
 		pool_run_in_flight(p, m->l.addr, flag);
 		if (run_told(at))
 			for (uint64_t was = run_model[at].piece;
-			     at < ADDRESSES && run_model[at].piece == was; at++)
+			     at < ADDRESSES && run_model[at].piece == was; at++) {
 				run_model[at].in_flight = flag;
+				run_model[at].lacked &= flag;
+			}
+		break;
+	case 14: /* nothing, unless it is dirty and in flight */
+		pool_lacked(p, m->l.addr);
+		m->lacked = m->in_flight && m->record && m->l.flags & LEASE_DIRTY;
+		pool_run_lacked(p, m->l.addr);
+		if (run_begins(at))
+			run_model[at].lacked =
+				run_model[at].in_flight && run_model[at].l.flags & LEASE_DIRTY;
 		break;
 	case 0:
 	case 1:
@@ -606,6 +616,7 @@ static void do_something(struct pool *p)
 		pool_in_flight(p, m->l.addr, flag);
 		if (scope_of(m)->relation >= 0)
 			m->in_flight = flag;
+		m->lacked &= flag;
 		break;
 	default:
 		do_apply(p, m);
@@ -733,7 +744,7 @@ static void check_timers(const struct pool *p)
 static void check_dirty(const struct pool *p)
 {
 	for (unsigned rel = 0; rel < 4; rel++) {
-		unsigned dirty = 0, queued = 0, walked = 0, id_run;
+		unsigned dirty = 0, queued = 0, lacked = 0, walked = 0, id_run;
 		uint64_t lowest = UINT64_MAX, batch = 0;
 		const struct lease *l;
 
@@ -746,6 +757,7 @@ static void check_dirty(const struct pool *p)
 			if (run_begins(i) && run_model[i].l.flags & LEASE_DIRTY) {
 				dirty++;
 				queued += !run_model[i].in_flight;
+				lacked += run_model[i].lacked;
 				if (!run_model[i].in_flight && run_model[i].batch < lowest)
 					lowest = run_model[i].batch;
 			}
@@ -753,10 +765,12 @@ static void check_dirty(const struct pool *p)
 				continue;
 			dirty++;
 			queued += !m->in_flight;
+			lacked += m->lacked;
 			if (!m->in_flight && m->batch < lowest)
 				lowest = m->batch;
 		}
 		assert_int_equal(pool_dirty_count(p, rel), dirty);
+		assert_int_equal(pool_lacked_count(p, rel), lacked);
 		l = pool_dirty_first(p, rel, UINT64_MAX);
 		assert_int_equal(!l, !queued);
 		if (!l)
