@@ -204,19 +204,6 @@ static void run_leaves(struct world *w, const struct server *s, const struct fo_
 	}
 }
 
-/* What is told of one address is its record. One that nobody ever used has none: a run that others
- * were taken out of may be down to it, and is told like any address (decision A3). */
-static bool told_from_disk(const struct server *s, const struct fo_binding *b)
-{
-	uint32_t a = b->addr - FIRST;
-	const struct lease *run = &s->disk.run[a];
-
-	if (s->disk.has[a])
-		return !b->has_serial || was_written(s, b->addr, (uint32_t)b->serial);
-	return s->disk.run_no[a] &&
-	       (run->serial > b->serial || (run->serial == b->serial && run->state == b->status));
-}
-
 static void update_leaves(struct world *w, struct server *s, const struct fo_msg *m)
 {
 	unsigned cursor = 0, most = w->s[!s->i].conf.max_unacked;
@@ -233,7 +220,8 @@ static void update_leaves(struct world *w, struct server *s, const struct fo_msg
 		TRACE(w, b.addr, -1, "%c -> update %s serial %u ends %+d pet %+d", "PS"[s->i],
 		      lease_state_name(b.status), (unsigned)b.serial,
 		      (int)(b.expires - true_sec(w)), (int)(b.pet - true_sec(w)));
-		if (a >= MAX_ADDR || !told_from_disk(s, &b))
+		if (a >= MAX_ADDR || !s->disk.has[a] ||
+		    (b.has_serial && !was_written(s, b.addr, (uint32_t)b.serial)))
 			violate(w, "update-not-durable", b.addr, -1,
 				"%c tells of serial %u, on disk is %u", "PS"[s->i],
 				(unsigned)b.serial, l->serial);
