@@ -206,11 +206,14 @@ static uint32_t longest_promise(const struct fo_endpoint *e)
 	return most;
 }
 
-static void begin_hold(struct fo_endpoint *e)
+/* It counts from the start, or from the end of a pause, in which nobody looked for the partner. */
+static void begin_hold(struct fo_endpoint *e, uint8_t from)
 {
+	int64_t since = from == FO_STARTUP ? (int64_t)e->boot : e->now.wall.sec;
+
 	if (e->conf->after_outage_hold) {
 		e->hold = true;
-		e->hold_until = sec_clamp((int64_t)e->boot + longest_promise(e));
+		e->hold_until = sec_clamp(since + longest_promise(e));
 	} else if (e->rec.end.state == FO_COMM_INT && e->conf->auto_partner_down_sec) {
 		e->safe_at = mono_add_us(e->now.mono,
 					 (int64_t)e->conf->auto_partner_down_sec * FO_SEC_US);
@@ -239,8 +242,9 @@ static void tell(struct fo_endpoint *e)
 		fo_link_tell(e);
 }
 
-static void carry_out(struct fo_endpoint *e, const struct fo_step *st, bool moved)
+static void carry_out(struct fo_endpoint *e, const struct fo_step *st, uint8_t from)
 {
+	bool moved = st->next.state != from;
 	uint32_t todo = st->todo;
 
 	if (todo & FO_DO_PERSIST)
@@ -248,7 +252,7 @@ static void carry_out(struct fo_endpoint *e, const struct fo_step *st, bool move
 	if (todo & FO_DO_TELL_PEER || (moved && !e->heard)) /* else its last word was wrong */
 		tell(e);
 	if (todo & FO_DO_HOLD)
-		begin_hold(e);
+		begin_hold(e, from);
 	fo_refresh_view(e);
 	if (todo & (FO_DO_SEND_UPDREQ | FO_DO_SEND_UPDREQALL))
 		fo_updates_ask(e, todo & FO_DO_SEND_UPDREQALL);
@@ -297,7 +301,7 @@ const char *fo_step(struct fo_endpoint *e, const struct fo_in *in)
 		enter(e, from, st.why);
 	if (in->ev == FO_EV_OP_FORCE_PARTNER_DOWN) /* there is nobody who took over */
 		e->hold = false;
-	carry_out(e, &st, st.next.state != from);
+	carry_out(e, &st, from);
 	return NULL;
 }
 

@@ -907,6 +907,28 @@ static void test_lost_store(void **state)
 	lost_store(1);
 }
 
+/* Paused for longer than MCLT; the partner took over and was lost: what it promised lasts for MCLT
+ * from then on, however long ago we were started. */
+static void test_hold_after_a_long_pause(void **state)
+{
+	struct world *w = normal_pair();
+
+	(void)state;
+	P->conf.after_outage_hold = true;
+	run(w, 40);
+	assert_null(operate(P, FO_EV_OP_PAUSE, 0));
+	run(w, 60);
+	crash(S, true);
+	run(w, 5);
+	assert_null(operate(P, FO_EV_OP_RESUME, 0));
+	run(w, 28);
+	assert_int_equal(state_of(P), FO_COMM_INT);
+	assert_true(P->view.hold);
+	run(w, 4);
+	assert_false(P->view.hold);
+	world_done(w);
+}
+
 /* Taken over, the secondary dies; the primary serves alone, and is paused. Back in PARTNER-DOWN, the
  * secondary must not serve from what it knew: the pause hides what the primary promised. */
 static void test_pause_hides_service(void **state)
@@ -1431,6 +1453,7 @@ int main(void)
 		cmocka_unit_test(test_return_within_mclt_waits),
 		cmocka_unit_test(test_lost_store),
 		cmocka_unit_test(test_lost_store_and_operator),
+		cmocka_unit_test(test_hold_after_a_long_pause),
 		cmocka_unit_test(test_pause_hides_service),
 		cmocka_unit_test(test_restored_store),
 		cmocka_unit_test(test_restored_store_and_one_word),
