@@ -333,9 +333,9 @@ int lease_record_decode(const uint8_t *p, size_t len, struct lease *ret,
 	return 0;
 }
 
-int run_record_decode(const uint8_t *p, size_t len, struct lease *ret, uint32_t *ret_n)
+/* A record that holds nothing but the fields of a table. */
+static int rd_fields(const uint8_t *p, size_t len, const struct field *fields, size_t n, void *ret)
 {
-	struct run_record tmp = { 0 };
 	struct octets o;
 	uint8_t tag = 0;
 	struct rd r;
@@ -347,8 +347,18 @@ int run_record_decode(const uint8_t *p, size_t len, struct lease *ret, uint32_t 
 	if (err < 0)
 		return err;
 	while (next_item(&r, &tag, &o))
-		r.bad = !rd_field(run_fields, COUNT(run_fields), tag, o, &tmp);
-	if (r.bad || !tmp.n || (tmp.l.state != LEASE_FREE && tmp.l.state != LEASE_BACKUP) ||
+		r.bad = !rd_field(fields, n, tag, o, ret);
+	return r.bad ? -EBADMSG : 0;
+}
+
+int run_record_decode(const uint8_t *p, size_t len, struct lease *ret, uint32_t *ret_n)
+{
+	struct run_record tmp = { 0 };
+	int err = rd_fields(p, len, run_fields, COUNT(run_fields), &tmp);
+
+	if (err < 0)
+		return err;
+	if (!tmp.n || (tmp.l.state != LEASE_FREE && tmp.l.state != LEASE_BACKUP) ||
 	    tmp.l.acked_state > LEASE_BACKUP)
 		return -EBADMSG;
 	*ret = tmp.l;
@@ -364,20 +374,11 @@ static bool state_sane(uint8_t s)
 int fo_record_decode(const uint8_t *p, size_t len, struct fo_record *ret)
 {
 	struct fo_record tmp = { 0 };
-	struct octets o;
-	uint8_t tag = 0;
-	struct rd r;
-	int err;
+	int err = rd_fields(p, len, fo_fields, COUNT(fo_fields), &tmp);
 
-	if (len > LEASE_RECORD_MAX)
-		return -EBADMSG;
-	err = open_record((struct octets){ p, (uint32_t)len }, &r);
 	if (err < 0)
 		return err;
-	while (next_item(&r, &tag, &o))
-		r.bad = !rd_field(fo_fields, COUNT(fo_fields), tag, o, &tmp);
-	if (r.bad || !state_sane(tmp.end.state) || !state_sane(tmp.end.saved) ||
-	    !state_sane(tmp.end.peer))
+	if (!state_sane(tmp.end.state) || !state_sane(tmp.end.saved) || !state_sane(tmp.end.peer))
 		return -EBADMSG;
 	*ret = tmp;
 	return 0;
