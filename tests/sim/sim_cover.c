@@ -3,6 +3,7 @@
  * faults. Each must have been seen, or stands here with the reason why not (decision E3).
  */
 #include "sim_cover.h"
+#include "seldom.h"
 
 #include <sys/mman.h>
 
@@ -123,28 +124,9 @@ static const struct {
 	{ FO_NORMAL, FO_RECOVER_WAIT, "a primary leaves NORMAL before that (explore_fsm)" },
 };
 
-/* Which pairs can be, and are met so seldom in random runs that none may be among them: a conflict
- * or a recovery on one side while the other has just left one. tests/sim/explore_fsm walks every
- * one of them, and every way from it. */
-static const struct {
-	uint8_t p, s; /* of the primary and of the secondary */
-} seldom[] = {
-	{ FO_NORMAL, FO_RESOLUTION_INT },	    { FO_COMM_INT, FO_RESOLUTION_INT },
-	{ FO_POTENTIAL_CONFLICT, FO_RECOVER_DONE }, { FO_POTENTIAL_CONFLICT, FO_RECOVER_WAIT },
-	{ FO_RECOVER, FO_RESOLUTION_INT },	    { FO_RECOVER, FO_RECOVER_WAIT },
-	{ FO_RECOVER_DONE, FO_POTENTIAL_CONFLICT }, { FO_RECOVER_DONE, FO_RESOLUTION_INT },
-	{ FO_RESOLUTION_INT, FO_NORMAL },	    { FO_RESOLUTION_INT, FO_RECOVER },
-	{ FO_RESOLUTION_INT, FO_RECOVER_DONE },	    { FO_RESOLUTION_INT, FO_RECOVER_WAIT },
-	{ FO_CONFLICT_DONE, FO_RECOVER },	    { FO_CONFLICT_DONE, FO_RECOVER_DONE },
-	{ FO_CONFLICT_DONE, FO_RECOVER_WAIT },	    { FO_RECOVER_WAIT, FO_NORMAL },
-	{ FO_RECOVER_WAIT, FO_POTENTIAL_CONFLICT }, { FO_RECOVER_WAIT, FO_RECOVER },
-	{ FO_RECOVER_WAIT, FO_RECOVER_DONE },	    { FO_RECOVER_WAIT, FO_RESOLUTION_INT },
-	{ FO_RECOVER_WAIT, FO_RECOVER_WAIT },
-};
-
 static const char *pair_seldom(unsigned p, unsigned s)
 {
-	for (unsigned i = 0; i < sizeof(seldom) / sizeof(seldom[0]); i++)
+	for (unsigned i = 0; i < SELDOM; i++)
 		if (seldom[i].p == p && seldom[i].s == s)
 			return "seldom; explore_fsm walks it";
 	return NULL;
