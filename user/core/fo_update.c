@@ -130,6 +130,13 @@ static bool add_client(struct fo_endpoint *e, const struct lease *l, struct clie
 	return hlen || (room->c.id_len && !e->isc); /* an ISC wants the hardware address */
 }
 
+/* What has happened lies ahead only where our clock did, and was set back since: the partner would
+ * refuse it until that time has come. Between our own the serial orders what happened. */
+static uint32_t happened(const struct fo_endpoint *e, uint32_t at)
+{
+	return e->own_kind && at > e->now.wall.sec ? sec_clamp(e->now.wall.sec) : at;
+}
+
 static bool to_binding(struct fo_endpoint *e, const struct lease *l, struct client_octets *room,
 		       struct fo_binding *ret)
 {
@@ -139,8 +146,8 @@ static bool to_binding(struct fo_endpoint *e, const struct lease *l, struct clie
 		.expires = l->expires,
 		.pet = pet_to_send(e, l),
 		/* an ISC means the beginning of the lease (failover-wire §5.3) */
-		.stos = e->own_kind ? l->stos : l->starts,
-		.cltt = l->cltt,
+		.stos = e->own_kind ? happened(e, l->stos) : l->starts,
+		.cltt = happened(e, l->cltt),
 		.ip_flags = l->flags & (LEASE_RESERVED | LEASE_BOOTP),
 		.serial = l->serial,
 		.has_serial = true,

@@ -104,6 +104,33 @@ static void clock_set_in_partner_down(void **state)
 	world_done(w);
 }
 
+/* A clock that was ahead and is set right: what it dated is told as of now, not when that time has
+ * come, also to a partner that has lost everything meanwhile. */
+static void clock_was_ahead(void **state)
+{
+	(void)state;
+	for (unsigned lost = 0; lost < 2; lost++) {
+		struct world *w = normal_pair();
+
+		w->check_promises = false; /* they are counted by one clock */
+		set_clock(P, 300);
+		run(w, 5);
+		assert_true(request(P, 1, true));
+		run(w, 2);
+		assert_int_equal(P->refused.reason, FO_REJECT_TIME_MISMATCH);
+		set_clock(P, -300);
+		if (lost) {
+			crash(S, true);
+			lose_disk(S);
+			run(w, 1);
+			boot(S);
+		}
+		assert_true(settle(w, FO_NORMAL, FO_NORMAL, 70));
+		assert_same(w, 0);
+		world_done(w);
+	}
+}
+
 /* The smaller limit of both holds on both (features 13.2). */
 static void smaller_limit_of_skew(void **state)
 {
@@ -416,6 +443,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(clock_set_while_waiting),
 		cmocka_unit_test(clock_set_in_partner_down),
+		cmocka_unit_test(clock_was_ahead),
 		cmocka_unit_test(smaller_limit_of_skew),
 		cmocka_unit_test(t001_1_clocks_apart),
 		cmocka_unit_test(t001_1_compensated),
