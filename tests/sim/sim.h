@@ -5,6 +5,7 @@
  *
  *   sim_world.c   a seed's configuration, the event queue, chance
  *   sim_server.c  the driver: turns, batches, what leaves when (as user/node*.c does it)
+ *   sim_clock.c   the clocks of a server
  *   sim_sink.c    what an endpoint asks of its driver
  *   sim_disk.c    commits, crashes, backups
  *   sim_link.c    the connection between the partners (as user/net/fo_session.c does it)
@@ -130,7 +131,7 @@ struct out_reply {
 	struct lease before;
 	bool recorded;
 	enum server_reason reason;
-	mono_t decided;
+	struct now decided;
 };
 
 struct out_link {
@@ -195,6 +196,9 @@ struct server {
 	 * plus an error, the lease clock what user/sys/clock.c makes of both */
 	int64_t rate_ppm, sys_base_us, sys_error_us, wall_minus_boot, slewed_at;
 	int64_t off_min, off_max; /* of the lease clock against the true time */
+	int64_t lag_sec;	  /* what was promised before @lag_since lasts so much longer */
+	uint32_t lag_since;
+	bool clock_confirmed;
 	struct now now;
 	int64_t turn_at;
 	struct fifo inbox, dgrams;
@@ -400,9 +404,17 @@ void server_turn(struct world *w, struct server *s);
 void server_wake(struct world *w, struct server *s, int64_t us);
 void server_thaw(struct world *w, struct server *s);
 const char *server_operate(struct world *w, struct server *s, enum fo_event ev, uint32_t since);
-struct now server_clock(struct world *w, struct server *s);
 uint64_t server_wait_for(const struct server *s);
 void server_put_refused(struct server *s);
+
+/* --- sim_clock.c --- */
+struct now server_clock(struct world *w, struct server *s);
+void clock_start(struct world *w, struct server *s);
+bool clock_is_behind(const struct server *s);
+void clock_watch(struct world *w, struct server *s);
+void server_accept_clock(struct world *w, struct server *s); /* the operator's command */
+wall_t clock_for(const struct server *s, const struct lease *l); /* that it ends by */
+int64_t clocks_apart_sec(const struct world *w); /* a server's from what it was, at most */
 
 /* --- sim_sink.c --- */
 extern struct world *the_world; /* one at a time */

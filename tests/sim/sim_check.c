@@ -86,20 +86,20 @@ void check_gave_up(struct world *w, struct client *c, uint32_t addr)
 		p->client = 0;
 }
 
-/* By our own record: never what was only sent, and a free address has no past. */
+/* By our own record, and by the clock as it was then: never what was only sent, and a free address
+ * has no past. */
 static void lead_by_own_record(struct world *w, struct server *s, const struct out_reply *o)
 {
 	const struct lease *l = &o->before;
-	uint32_t now = (uint32_t)s->now.wall.sec, known = now;
-	uint32_t since = (uint32_t)(s->now.wall.sec - (s->now.mono.us - o->decided.us) / SEC);
+	uint32_t then = (uint32_t)o->decided.wall.sec, known = then;
 
 	if (!lease_is_free(l))
 		known = max32(known, max32(l->acked_pet, l->rcvd_pet));
-	if (o->lease.expires > known + waits(w) || since + o->r.lease > known + waits(w) + 1)
+	if (o->lease.expires > known + waits(w) || then + o->r.lease > known + waits(w) + 1)
 		violate(w, "lead", o->lease.addr, o->r.client,
 			"%c promises %08x for %u s: acked %+d rcvd %+d, lead time %u", "PS"[s->i],
-			o -> lease.addr, o->r.lease, (int)(l->acked_pet - now),
-			(int)(l->rcvd_pet - now), waits(w));
+			o -> lease.addr, o->r.lease, (int)(l->acked_pet - then),
+			(int)(l->rcvd_pet - then), waits(w));
 }
 
 /* By what the partner has on disk: it must know that the address is in use until then, but for

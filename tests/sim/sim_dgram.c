@@ -172,7 +172,7 @@ static void answer(struct world *w, struct server *s, const struct request *r,
 		.before = *before,
 		.recorded = d->change,
 		.reason = d->reason,
-		.decided = s->now.mono,
+		.decided = s->now,
 	};
 	struct out_reply *p;
 

@@ -145,6 +145,8 @@ static void come_back(struct world *w, struct server *s)
 	    s->sys_error_us - s->sys_base_us < -60 * SEC)
 		s->sys_error_us = s->sys_base_us; /* nobody starts without having asked the time */
 	server_boot(w, s);
+	if (!s->serving) /* and the store is told that */
+		server_accept_clock(w, s);
 }
 
 /* --- begin and end
@@ -325,6 +327,8 @@ static bool begin(struct world *w, struct fault *f)
 		if (!w->t.clocks_differ)
 			return false;
 		s->sys_error_us += step[f->b % 4] * (f->c & 1 ? SEC : -SEC);
+		if (f->c & 2) /* the operator takes it for right */
+			server_accept_clock(w, s);
 		return true;
 	case F_PARTNER_DOWN:
 		return declare_down(w, s, f);
@@ -417,6 +421,8 @@ static void undo(struct world *w, struct fault *f)
 	case F_CLOCK_STEP:
 		if (s->sys_error_us != s->sys_base_us)
 			s->sys_error_us -= step[f->b % 4] * (f->c & 1 ? SEC : -SEC);
+		if (f->c & 4) /* else the partner's clock says so, sooner or later */
+			server_accept_clock(w, s);
 		break;
 	case F_PAUSE:
 	case F_SHUTDOWN:
@@ -461,6 +467,7 @@ void faults_over(struct world *w)
 		s->sys_error_us = s->sys_base_us;
 		if (s->up && s->frozen)
 			server_thaw(w, s);
+		server_accept_clock(w, s);
 		come_back(w, s);
 		resume(w, s);
 	}

@@ -7,59 +7,10 @@
  */
 #include "sim.h"
 
-#include "sys/clock.h"
-
 #define EXPIRE_PER_TURN 256
 #define LATE_US (3 * SEC)
 #define TICK_MAX_US 500000
 #define RETRY_STORE_US SEC
-
-/* --- clocks ----------------------------------------------------------------------------------- */
-
-static int64_t boot_clock(const struct world *w, const struct server *s)
-{
-	return w->us + w->us * s->rate_ppm / 1000000 + 1000 * SEC;
-}
-
-static int64_t system_wall(const struct world *w, const struct server *s)
-{
-	return BASE * SEC + w->us + w->us * s->rate_ppm / 1000000 + s->sys_error_us;
-}
-
-static void note_offset(const struct world *w, struct server *s, int64_t mono)
-{
-	int64_t off = mono + s->wall_minus_boot - BASE * SEC - w->us;
-
-	if (off < s->off_min)
-		s->off_min = off;
-	if (off > s->off_max)
-		s->off_max = off;
-}
-
-/* As user/sys/clock.c: carried on by BOOTTIME, drawn slowly to the system's. */
-struct now server_clock(struct world *w, struct server *s)
-{
-	int64_t mono = boot_clock(w, s), passed = mono - s->slewed_at;
-
-	if (passed >= SEC) {
-		s->wall_minus_boot +=
-			clock_slew(system_wall(w, s) - mono - s->wall_minus_boot, passed);
-		s->slewed_at = mono;
-	}
-	note_offset(w, s, mono);
-	return (struct now){ { mono }, { (mono + s->wall_minus_boot) / SEC } };
-}
-
-static void clock_start(struct world *w, struct server *s)
-{
-	int64_t mono = boot_clock(w, s);
-
-	s->wall_minus_boot = system_wall(w, s) - mono;
-	s->slewed_at = mono;
-	if (!s->off_max && !s->off_min)
-		s->off_min = s->off_max = mono + s->wall_minus_boot - BASE * SEC - w->us;
-	s->now = server_clock(w, s);
-}
 
 /* --- batches ---------------------------------------------------------------------------------- */
 
@@ -89,7 +40,7 @@ static struct fo_view silent(void)
 
 static void send_reply(struct world *w, struct server *s, const struct out_reply *o)
 {
-	if (s->now.mono.us - o->decided.us > LATE_US)
+	if (s->now.mono.us - o->decided.mono.us > LATE_US)
 		return;
 	check_reply(w, s, o);
 	dgram_reply(w, s, &o->r);
@@ -194,17 +145,6 @@ static void load_endpoint(struct server *s)
 	s->ep = fo_endpoint_init(mem[s->i], size, &s->conf, s->disk.has_rec ? &s->disk.rec : NULL,
 				 s->disk.starts, s->pool, &s->hash, &sink, &s->now);
 	fo_endpoint_turn(s->ep, s->open_no, &s->now);
-}
-
-static bool clock_is_behind(const struct server *s)
-{
-	uint64_t newest = s->newest;
-
-	if (newest < s->disk.rec.end.stos && s->disk.has_rec)
-		newest = s->disk.rec.end.stos;
-	if (newest < s->disk.rec.end.last_operational && s->disk.has_rec)
-		newest = s->disk.rec.end.last_operational;
-	return s->now.wall.sec + CLOCK_SLEW_MAX_US / SEC < (int64_t)newest;
 }
 
 /* Decision A8, told apart by the record as it stands on disk. */
@@ -332,14 +272,16 @@ static void expire_leases(struct world *w, struct server *s)
 
 	while (done++ < EXPIRE_PER_TURN && (l = pool_due(s->pool, s->now.wall))) {
 		uint32_t again = 0, addr = l->addr;
+		wall_t now = clock_for(s, l);
 		struct lease next;
 
 		if (!s->in_force) {
 			pool_set_timer(s->pool, addr, sec_clamp(s->now.wall.sec + 1));
 			continue;
 		}
-		if (!server_expire(&s->view, l, s->now.wall, &next, &again)) {
-			pool_set_timer(s->pool, addr, again);
+		if (!server_expire(&s->view, l, now, &next, &again)) {
+			pool_set_timer(s->pool, addr,
+				       sec_clamp(again + (s->now.wall.sec - now.sec)));
 			continue;
 		}
 		TRACE(w, addr, -1, "%c time: %s -> %s", "PS"[s->i], lease_state_name(l->state),
@@ -458,6 +400,7 @@ void server_turn(struct world *w, struct server *s)
 	link_hear(w, s);
 	if (!links && s->up)
 		dgram_hear(w, s);
+	clock_watch(w, s);
 	if (s->serving)
 		serve_turn(w, s);
 	else
@@ -492,6 +435,8 @@ void server_boot(struct world *w, struct server *s)
 	s->hash.k[0] = rnd(w);
 	s->hash.k[1] = rnd(w);
 	s->disk.starts++; /* the daemon's first batch */
+	s->lag_sec = 0;
+	s->clock_confirmed = false;
 	clock_start(w, s);
 	TRACE(w, 0, -1, "%c boots, start %u", "PS"[s->i], (unsigned)s -> disk.starts);
 	load(w, s);

@@ -132,7 +132,7 @@ static void both_serve(struct world *w)
  * ------------------------------------------------------------------------
  */
 
-static uint32_t last_end(const struct world *w)
+static int64_t last_end(const struct world *w)
 {
 	uint32_t last = true_sec(w);
 
@@ -192,7 +192,7 @@ void settle(struct world *w)
 	reach_normal(w);
 	agree(w);
 	both_serve(w);
-	wait = (int64_t)(last_end(w) - true_sec(w)) * SEC;
+	wait = (last_end(w) - true_sec(w) + clocks_apart_sec(w)) * SEC;
 	world_run(w, w->us + wait + clock_slack(w) + 75 * SEC); /* decision A14, and a balance */
 	agree(w);
 	all_free(w);
