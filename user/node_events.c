@@ -178,8 +178,7 @@ static const char *name_of(const struct node_relation *r, char quoted[160])
 	return log_quote(name, strlen(name), quoted, 160);
 }
 
-/* --- what was told already ----------------------------------------------------------------------
- */
+/* --- what was told already -------------------------------------------------------------------- */
 
 #define TOLD 1024 /* of what was told within the last minute, or hour */
 #define TOLD_NEAR 8
@@ -248,8 +247,7 @@ static bool may_tell_kind(struct node_relation *r, const struct kind *k, const c
 	return log_allow(&r->limit, EVENTS_PER_MIN, r->node->now.mono);
 }
 
-/* --- events ------------------------------------------------------------------------------------
- */
+/* --- events ----------------------------------------------------------------------------------- */
 
 void node_partner_event(struct node_relation *r, const char *what, const char *why, uint32_t addr,
 			uint32_t a, uint32_t b)
@@ -267,8 +265,7 @@ void node_partner_event(struct node_relation *r, const char *what, const char *w
 		  why && *why ? "\"" : "");
 }
 
-/* --- refused updates ---------------------------------------------------------------------------
- */
+/* --- refused updates -------------------------------------------------------------------------- */
 
 static uint64_t told_key(const struct node_relation *r, uint32_t addr, const struct fo_refusal *f)
 {

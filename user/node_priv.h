@@ -131,8 +131,10 @@ struct node {
 	struct log_limit limit_malformed;
 };
 
-/* node.c */
+/* node_turn.c */
+int node_turn_open(struct node *n);
 void node_turn_begin(struct node *n);
+void node_tell_batch(struct node *n);	      /* to the endpoints: what they put has its number */
 uint64_t node_wait_for(const struct node *n); /* batch that covers all that was put so far */
 /* 0, or -errno: nothing was put. Where that comes too late to be heeded, node_put_refused. */
 int node_put(struct node *n, const struct lease *l, const struct lease_client *c);
@@ -140,9 +142,14 @@ void node_put_refused(struct node *n);
 void node_touch(struct node *n, const struct scope *s);	      /* by a client */
 void node_touch_scope(struct node *n, const struct scope *s); /* by the partner */
 void node_flush(struct node *n);
-int node_load(struct node *n); /* pool and endpoints from the store */
 /* Commit all that was put and send what waits for it. False: the disk takes longer than that. */
 bool node_drain(struct node *n, int64_t within_us);
+
+/* node_store.c */
+int node_store_open(struct node *n, char err[256]);
+int node_load(struct node *n); /* pool and endpoints from the store */
+void node_stop_serving(struct node *n, int err);
+void node_store_again(struct node *n); /* while it does not serve */
 
 /* node_reload.c */
 void node_reload_turn(struct node *n);
