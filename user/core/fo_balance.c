@@ -99,7 +99,8 @@ static uint32_t give_runs(struct fo_endpoint *e, uint32_t range, int64_t n)
 		s.l.flags = LEASE_DIRTY;
 		s.l.stos = sec_clamp(e->now.wall.sec);
 		s.l.serial = lease_serial_next(s.l.serial);
-		fo_store_run(e, &s.l, s.n);
+		if (!fo_store_run(e, &s.l, s.n))
+			break; /* one by one, then */
 		done += s.n;
 	}
 	e->count.addresses_given += done;
@@ -183,7 +184,8 @@ static uint32_t take_runs(struct fo_endpoint *e, uint32_t range, int64_t n)
 		s.l.flags |= LEASE_DIRTY;
 		s.l.acked_state = LEASE_BACKUP;
 		s.l.serial = lease_serial_next(s.l.serial);
-		fo_store_run(e, &s.l, s.n);
+		if (!fo_store_run(e, &s.l, s.n))
+			break; /* one by one, then */
 		done += s.n;
 	}
 	e->count.addresses_taken += done;

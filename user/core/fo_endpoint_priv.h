@@ -297,7 +297,8 @@ const char *fo_next_try(const struct fo_endpoint *e, bool dirty, enum fo_reject 
 const struct lease *fo_next_mine(const struct fo_endpoint *e, uint64_t addr);
 
 /* --- fo_run.c --- */
-void fo_store_run(struct fo_endpoint *e, const struct lease *l, uint32_t n);
+/* False: no room for one more, nothing is stored. What takes the place of a whole run has room. */
+bool fo_store_run(struct fo_endpoint *e, const struct lease *l, uint32_t n);
 /* The next run of this relationship that ends at or after @addr. */
 const struct lease *fo_next_run(const struct fo_endpoint *e, uint64_t addr);
 uint64_t fo_run_behind(const struct fo_endpoint *e, const struct lease *run); /* the address */

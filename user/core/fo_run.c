@@ -13,12 +13,14 @@
  */
 #include "core/fo_endpoint_priv.h"
 
-void fo_store_run(struct fo_endpoint *e, const struct lease *l, uint32_t n)
+bool fo_store_run(struct fo_endpoint *e, const struct lease *l, uint32_t n)
 {
 	struct lease copy = *l; /* it may be the pool's own */
 
-	(void)pool_apply_run(e->pool, &copy, n, e->batch);
+	if (pool_apply_run(e->pool, &copy, n, e->batch) < 0)
+		return false;
 	e->sink.put_run(e->sink.ctx, &copy, n);
+	return true;
 }
 
 uint64_t fo_run_behind(const struct fo_endpoint *e, const struct lease *run)
@@ -67,7 +69,7 @@ static void answer_with_run(struct fo_endpoint *e, const struct lease *stretch)
 		return;
 	}
 	d = fo_mark_dirty(run);
-	fo_store_run(e, &d, pool_run_length(e->pool, run));
+	(void)fo_store_run(e, &d, pool_run_length(e->pool, run));
 }
 
 static enum fo_reject judge_stretch(struct fo_endpoint *e, const struct lease *ours,
@@ -114,9 +116,8 @@ enum fo_reject fo_receive_run(struct fo_endpoint *e, const struct binding_update
 			       .acked_state = u->lease.state,
 			       .stos = u->lease.stos,
 			       .serial = u->lease.serial };
-	if (pool_apply_run(e->pool, &then, n, e->batch) < 0)
-		return FO_REJECT_UNKNOWN_REASON; /* too many runs: nobody of ours makes so many */
-	e->sink.put_run(e->sink.ctx, &then, n);
+	if (!fo_store_run(e, &then, n)) /* too many runs: nobody of ours makes so many */
+		return FO_REJECT_UNKNOWN_REASON;
 	return FO_REJECT_NONE;
 }
 
@@ -136,7 +137,7 @@ static void tell_again(struct fo_endpoint *e, const struct fo_sent *s)
 			continue;
 		d = fo_mark_dirty(run);
 		d.serial = lease_serial_above(s->serial, run->serial);
-		fo_store_run(e, &d, pool_run_length(e->pool, run));
+		(void)fo_store_run(e, &d, pool_run_length(e->pool, run));
 	}
 }
 
@@ -161,7 +162,7 @@ static void refused(struct fo_endpoint *e, const struct lease *run, uint32_t n,
 	if (leave) {
 		d = fo_mark_dirty(run);
 		d.serial = lease_serial_next(d.serial);
-		fo_store_run(e, &d, n);
+		(void)fo_store_run(e, &d, n);
 		e->take_at = mono_add_us(e->now.mono, FO_TAKE_AGAIN_US);
 	} else if (dirty) {
 		if (b->reject == FO_REJECT_ILLEGAL_ADDRESS)
@@ -182,7 +183,7 @@ static void accepted(struct fo_endpoint *e, const struct fo_sent *s, const struc
 		return;
 	}
 	then = binding_acked(run, 0, s->state, e->now.wall);
-	fo_store_run(e, &then, s->run);
+	(void)fo_store_run(e, &then, s->run);
 }
 
 /* Does what was sent still stand, whole? What was cut or changed since is on its way by itself. */
@@ -229,7 +230,7 @@ void fo_run_forget(struct fo_endpoint *e)
 		struct lease d = fo_mark_dirty(run);
 		uint32_t n = pool_run_length(e->pool, run);
 
-		fo_store_run(e, &d, n);
+		(void)fo_store_run(e, &d, n);
 		a = (uint64_t)d.addr + n;
 	}
 }
@@ -251,7 +252,7 @@ void fo_run_expand(struct fo_endpoint *e, const struct lease *run)
 	if (!(told.flags & LEASE_DIRTY))
 		return;
 	told.flags &= (uint8_t)~LEASE_DIRTY; /* it speaks for nobody any more */
-	fo_store_run(e, &told, n);
+	(void)fo_store_run(e, &told, n);
 }
 
 void fo_run_expand_all(struct fo_endpoint *e)

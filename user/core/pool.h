@@ -55,8 +55,8 @@ int pool_apply(struct pool *p, const struct lease *l, uint64_t batch);
  * @l: the first address, and what holds for @n addresses from there on: state (FREE or BACKUP),
  *     acked_state, stos, serial, flags. A newer run cuts the older ones that it overlaps.
  * @batch: as in pool_apply
- * Return: 0; -ENOENT when none of the addresses is in a range; -ENOSPC when there are too many
- * runs (nothing is changed).
+ * Return: 0; -ENOENT when none of the addresses is in a range; -ENOSPC when there would be too many
+ * runs (nothing is changed; what takes the place of whole runs always fits).
  */
 int pool_apply_run(struct pool *p, const struct lease *l, uint32_t n, uint64_t batch);
 /* How many addresses @l speaks for when it is a run's, as it came from this pool; 0: not a run's */

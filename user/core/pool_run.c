@@ -416,25 +416,53 @@ static uint32_t ranges_of(const struct pool *p, uint32_t first, uint64_t last, u
 	return n;
 }
 
+/* Those of the addresses' rows that lie in a range: @ret_end is behind the last. */
+static void rows_within(const struct pool *p, uint32_t range, uint32_t first, uint64_t last,
+			uint32_t *ret_from, uint32_t *ret_end)
+{
+	const struct addr_range *r = &p->t->ranges[range];
+	uint32_t base = p->ranges[range].base;
+
+	*ret_from = base + (first > r->first ? first - r->first : 0);
+	*ret_end = base + (last < r->last ? (uint32_t)last - r->first : r->last - r->first) + 1;
+}
+
+/* How many runs more there will be: the new one, and a second piece of one that goes beyond it on
+ * both sides; those that lie within it are gone. */
+static uint32_t growth(const struct pool *p, uint32_t from, uint32_t end)
+{
+	uint32_t n = 1;
+
+	for (uint32_t i = pool_run_place(p, from); i < p->n_runs; i++) {
+		const struct row *run = &p->rows[p->runs[i]];
+
+		if (run->first >= end)
+			break;
+		if (run->first < from && end_of(run) > end)
+			n++;
+		else if (run->first >= from && end_of(run) <= end)
+			n -= n ? 1 : 0;
+	}
+	return n;
+}
+
 int pool_apply_run(struct pool *p, const struct lease *l, uint32_t n, uint64_t batch)
 {
-	uint64_t last = (uint64_t)l->addr + n - 1;
-	uint32_t i, k = n ? ranges_of(p, l->addr, last, &i) : 0;
+	uint64_t last = (uint64_t)l->addr + n - 1, more = 0;
+	uint32_t i, from, end, k = n ? ranges_of(p, l->addr, last, &i) : 0;
 	struct lease copy = *l; /* it may be the pool's own */
 
 	if (!k)
 		return -ENOENT;
-	if ((uint64_t)p->n_runs + 2 * (uint64_t)k > p->max_runs)
+	for (uint32_t r = i; r < i + k; r++) {
+		rows_within(p, r, copy.addr, last, &from, &end);
+		more += growth(p, from, end);
+	}
+	if (p->n_runs + more > p->max_runs)
 		return -ENOSPC;
-	for (; k--; i++) {
-		const struct addr_range *r = &p->t->ranges[i];
-		uint32_t base = p->ranges[i].base;
-		uint32_t from = base + (copy.addr > r->first ? copy.addr - r->first : 0);
-		uint32_t end = base +
-			       (last < r->last ? (uint32_t)last - r->first : r->last - r->first) +
-			       1;
-
-		apply_in_range(p, i, &copy, from, end, batch);
+	for (uint32_t r = i; r < i + k; r++) {
+		rows_within(p, r, copy.addr, last, &from, &end);
+		apply_in_range(p, r, &copy, from, end, batch);
 	}
 	return 0;
 }

@@ -338,6 +338,31 @@ static void test_refused_range_blocks_no_other(void **state)
 	world_done(w);
 }
 
+/* The table of runs is full: what would be one more goes address by address, and what is there
+ * changes hands all the same. Memory and disk never say two things. */
+static void test_no_room_for_runs(void **state)
+{
+	(void)state;
+	for (unsigned share = 20; share <= 80; share += 60) {
+		struct world *w = pair_with_window(10);
+		struct node *p = &w->n[0], *s = &w->n[1];
+
+		run(w, 2);
+		assert_int_equal(p->pool->used_runs, p->pool->n_runs);
+		p->pool->max_runs = p->pool->n_runs;
+		p->conf.share_secondary = share;
+		run(w, 70);
+		assert_int_equal(p->pool->max_runs, p->pool->n_runs);
+		assert_int_equal(count_state(s, 0, LEASE_BACKUP), range_size[0] * share / 100);
+		assert_same(w, 0);
+		crash(p, true);
+		run(w, 1);
+		boot(p);
+		assert_int_equal(count_state(p, 0, LEASE_BACKUP), range_size[0] * share / 100);
+		world_done(w);
+	}
+}
+
 /* As news that the partner has refused: told again in an hour. */
 static void refused_before(struct node *n)
 {
@@ -407,6 +432,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_dump_ends_under_load),
 		cmocka_unit_test(test_refused_range_blocks_no_other),
+		cmocka_unit_test(test_no_room_for_runs),
 		cmocka_unit_test(test_renewed_during_dump),
 		cmocka_unit_test(test_renewed_while_refused),
 		cmocka_unit_test(test_forgotten_promise),

@@ -2,6 +2,7 @@
  * core/pool: after any sequence of changes every index says what a naive search over all addresses
  * says; choice of addresses; a range of a million addresses costs nothing before it is used.
  */
+#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -884,6 +885,51 @@ static void any_sequence_keeps_every_index_right(void **state)
 
 /* --- borders ---------------------------------------------------------------------------------- */
 
+/* As many runs as fit: what is one more is refused and changes nothing; what takes the place of
+ * others is not. */
+static void runs_are_bounded(void **state)
+{
+	static const struct {
+		uint32_t from, n;
+		int r;
+	} row[] = {
+		{ 0, 10, -ENOSPC },  /* splits a run in two */
+		{ 0, 20, 0 },	     /* all of one */
+		{ 20, 20, 0 },	     /* and of the next */
+		{ 10, 20, -ENOSPC }, /* between two */
+		{ 30, 10, -ENOSPC }, /* the end of one */
+		{ 0, 40, 0 },	     /* two become one */
+		{ 5, 20, -ENOSPC },  /* one becomes three */
+		{ 5, 35, 0 },	     /* and two */
+		{ 0, 1000, 0 },	     /* all become one */
+		{ 100, 200, 0 },     /* and three */
+	};
+	struct addr_range r = { IP(10, 0, 0, 0), IP(10, 0, 3, 231), 0, 0 };
+	struct scope s = { .subnet = IP(10, 0, 0, 0), .prefix = 8, .n_ranges = 1, .relation = 0 };
+	struct scope_table t = { &s, 1, &r, 1 };
+	struct pool *p = new_pool(&t, 10);
+
+	(void)state;
+	for (unsigned i = 0; i < 50; i++) {
+		struct lease l = { .addr = r.first + 20 * i, .state = LEASE_BACKUP };
+
+		assert_int_equal(pool_apply_run(p, &l, 20, 1), 0);
+	}
+	assert_int_equal(p->n_runs, 50);
+	p->max_runs = 50;
+	for (unsigned i = 0; i < N(row); i++) {
+		struct lease l = { .addr = r.first + row[i].from,
+				   .state = LEASE_FREE,
+				   .serial = i };
+		uint32_t was = p->n_runs;
+
+		if (pool_apply_run(p, &l, row[i].n, 2) != row[i].r)
+			fail_msg("row %u: %u runs were there", i, was);
+		assert_true(p->n_runs <= p->max_runs && (!row[i].r || p->n_runs == was));
+	}
+	end_pool();
+}
+
 static void addresses_outside(void **state)
 {
 	struct pool *p = new_pool(&table, MAX_OFFERS);
@@ -998,6 +1044,7 @@ int main(void)
 		cmocka_unit_test(offers_are_held_and_bounded),
 		cmocka_unit_test(one_nak_in_ten_seconds),
 		cmocka_unit_test(any_sequence_keeps_every_index_right),
+		cmocka_unit_test(runs_are_bounded),
 		cmocka_unit_test(addresses_outside),
 		cmocka_unit_test(whole_internet_is_too_much),
 		cmocka_unit_test(large_range_costs_nothing_unused),
