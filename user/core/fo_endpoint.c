@@ -60,10 +60,32 @@ static void change_mclt(struct fo_endpoint *e, uint32_t mclt, uint32_t until)
 	e->rec.mclt = mclt;
 }
 
+static uint32_t later(uint32_t a, uint32_t b)
+{
+	return a > b ? a : b;
+}
+
+/* Until when either may have promised by a former MCLT: that long from now, and as long beyond what
+ * either knew of a lease; the update that told so may never have arrived. */
+static uint32_t former_until(const struct fo_endpoint *e, uint32_t former)
+{
+	uint32_t known = sec_clamp(e->now.wall.sec), at;
+	const struct lease *l;
+
+	for (uint64_t a = 0; (l = fo_next_mine(e, a)); a = (uint64_t)l->addr + 1) {
+		known = later(known, later(l->sent_pet, later(l->acked_pet, l->rcvd_pet)));
+		known = l->state == LEASE_ACTIVE ? later(known, l->expires) : known;
+	}
+	at = sec_clamp((int64_t)known + former);
+	return at < SEC_MAX ? at : SEC_MAX - 1; /* which says that the partner was not told yet */
+}
+
 void fo_mclt_told(struct fo_endpoint *e, uint32_t mclt)
 {
+	uint32_t former = fo_wait_mclt(e);
+
 	if (mclt != e->rec.mclt)
-		change_mclt(e, mclt, sec_clamp(e->now.wall.sec + fo_wait_mclt(e)));
+		change_mclt(e, mclt, mclt < former ? former_until(e, former) : 0);
 }
 
 void fo_mclt_agreed(struct fo_endpoint *e)
@@ -73,7 +95,7 @@ void fo_mclt_agreed(struct fo_endpoint *e)
 	if (e->rec.mclt == e->conf->mclt && !waiting)
 		return;
 	if (waiting)
-		e->rec.mclt_until = sec_clamp(e->now.wall.sec + e->rec.mclt_former);
+		e->rec.mclt_until = former_until(e, e->rec.mclt_former);
 	if (e->rec.mclt != e->conf->mclt)
 		fo_mclt_told(e, e->conf->mclt);
 	fo_persist(e);

@@ -202,6 +202,43 @@ static void test_reclaim_after_a_lowered_lead(void **state)
 	world_done(w);
 }
 
+/* Long after it was lowered, too: of a lease that was renewed just before, and told by an update
+ * that never arrived, the former one and the end known then decide. */
+static void test_former_lead_outlives_the_leases(void **state)
+{
+	struct world *w = pair_with_window(10);
+	struct node *p = &w->n[0];
+	const struct lease *l;
+	struct now now;
+	uint32_t end;
+
+	(void)state;
+	w->lease_time = 600;
+	lease_to(w, 1);
+	run(w, 1);
+	assert_true(request(p, 1, true)); /* for longer than the lead time, since the partner knows */
+	run(w, 1);
+	l = &p->disk.l[w->client_addr[1] - FIRST];
+	crash(p, true);
+	p->conf.mclt = 20;
+	boot(p);
+	assert_true(settle(w, FO_NORMAL, FO_NORMAL, 8));
+	crash(&w->n[1], true);
+	run(w, 100); /* the former lead time has passed by the clock */
+	now = now_of(p);
+	fo_endpoint_turn(p->ep, p->open, &now);
+	assert_null(fo_endpoint_operate(p->ep, FO_EV_OP_PARTNER_DOWN, 0, &now));
+	turn_end(p);
+	run(w, 1);
+	end = l->sent_pet > l->acked_pet ? l->sent_pet : l->acked_pet;
+	assert_true(end > now.wall.sec + 100);
+	run(w, end + 29 - (double)now_of(p).wall.sec);
+	assert_int_equal(l->state, LEASE_EXPIRED);
+	run(w, 3);
+	assert_int_equal(l->state, LEASE_FREE);
+	world_done(w);
+}
+
 /* In PARTNER-DOWN clients come and go all the time. What they change after the request does not
  * keep the partner from hearing that it has been told everything (failover-behaviour §5.6). */
 static void test_dump_ends_under_load(void **state)
@@ -438,6 +475,7 @@ int main(void)
 		cmocka_unit_test(test_forgotten_promise),
 		cmocka_unit_test(test_reclaim_when_in_force),
 		cmocka_unit_test(test_reclaim_after_a_lowered_lead),
+		cmocka_unit_test(test_former_lead_outlives_the_leases),
 		cmocka_unit_test(test_forgotten_renewal_runs_there),
 		cmocka_unit_test(test_forgotten_renewal_ended_there),
 		cmocka_unit_test(test_recover_beside_skew),
