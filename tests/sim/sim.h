@@ -196,6 +196,8 @@ struct server {
 	 * plus an error, the lease clock what user/sys/clock.c makes of both */
 	int64_t rate_ppm, sys_base_us, sys_error_us, wall_minus_boot, slewed_at;
 	int64_t off_min, off_max; /* of the lease clock against the true time */
+	int64_t own_min, own_max; /* the same, without what was accepted */
+	int64_t accepted_us, set_forward; /* by so much in all; when it went forward last */
 	int64_t lag_sec;	  /* what was promised before @lag_since lasts so much longer */
 	uint32_t lag_since;
 	bool clock_confirmed;
@@ -262,7 +264,7 @@ struct promise {
 	uint16_t client; /* 1 + its number; 0 nobody */
 	uint8_t by;
 	bool tainted; /* a collision that nobody can avoid was counted here (decision A12) */
-	int64_t until;
+	int64_t until, made;
 };
 
 /* --- faults ----------------------------------------------------------------------------------- */
@@ -394,7 +396,6 @@ void at(struct world *w, int64_t us, enum event_kind kind, unsigned who, uint32_
 void world_init(struct world *w, uint64_t seed);
 void world_run(struct world *w, int64_t until);
 uint32_t true_sec(const struct world *w);
-int64_t clock_slack(const struct world *w); /* us that the clocks of this seed may be apart */
 uint32_t waits(const struct world *w);	    /* the larger MCLT that anybody goes by, sec */
 
 /* --- sim_server.c --- */
@@ -414,6 +415,8 @@ bool clock_is_behind(const struct server *s);
 void clock_watch(struct world *w, struct server *s);
 void server_accept_clock(struct world *w, struct server *s); /* the operator's command */
 wall_t clock_for(const struct server *s, const struct lease *l); /* that it ends by */
+int64_t clock_slack(const struct world *w); /* us that the clocks of this seed may be apart */
+int64_t clock_slack_unset(const struct world *w); /* but for what was accepted */
 int64_t clocks_apart_sec(const struct world *w); /* a server's from what it was, at most */
 
 /* --- sim_sink.c --- */

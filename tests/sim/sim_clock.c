@@ -25,6 +25,11 @@ static void note_offset(const struct world *w, struct server *s, int64_t mono)
 		s->off_min = off;
 	if (off > s->off_max)
 		s->off_max = off;
+	off -= s->accepted_us;
+	if (off < s->own_min)
+		s->own_min = off;
+	if (off > s->own_max)
+		s->own_max = off;
 }
 
 /* As user/sys/clock.c: carried on by BOOTTIME, drawn slowly to the system's. */
@@ -48,7 +53,8 @@ void clock_start(struct world *w, struct server *s)
 	s->wall_minus_boot = system_wall(w, s) - mono;
 	s->slewed_at = mono;
 	if (!s->off_max && !s->off_min)
-		s->off_min = s->off_max = mono + s->wall_minus_boot - BASE * SEC - w->us;
+		s->off_min = s->off_max = s->own_min = s->own_max =
+			mono + s->wall_minus_boot - BASE * SEC - w->us;
 	s->now = server_clock(w, s);
 }
 
@@ -78,12 +84,15 @@ bool clock_is_behind(const struct server *s)
 
 static void step_to(struct world *w, struct server *s, const char *by)
 {
-	int64_t step = step_sec(w, s);
+	int64_t step = step_sec(w, s), was = s->wall_minus_boot;
 
 	TRACE(w, 0, -1, "%c: clock accepted by the %s: %+d s", "PS"[s->i], by, (int)step);
+	s->accepted_us += system_wall(w, s) - boot_clock(w, s) - was;
 	clock_start(w, s);
-	if (step > 0)
+	if (step > 0) {
 		s->lag_sec += step;
+		s->set_forward = w->us;
+	}
 	s->lag_since = sec_clamp(s->now.wall.sec);
 	s->held_until += s->held_until ? step : 0;
 	s->reclaim_looked = w->us + 3 * SEC; /* time went on all at once */
@@ -128,6 +137,34 @@ wall_t clock_for(const struct server *s, const struct lease *l)
 	bool before = s->lag_sec && l->cltt < s->lag_since;
 
 	return (wall_t){ s->now.wall.sec - (before ? s->lag_sec : 0) };
+}
+
+/* --- how far apart ---------------------------------------------------------------------------- */
+
+static int64_t slack(const struct world *w, const int64_t min[2], const int64_t max[2])
+{
+	int64_t most = 2 * SEC; /* whole seconds, twice */
+
+	for (unsigned i = 0; i < 2; i++)
+		for (unsigned k = 0; k < 2; k++) {
+			int64_t d = max[i] - min[k];
+
+			if (d > SEC && most < 2 * SEC + d)
+				most = 2 * SEC + d;
+		}
+	return most + (w->slow_ever ? 3 * SEC : 0); /* a late message looks like a slow clock */
+}
+
+int64_t clock_slack(const struct world *w)
+{
+	return slack(w, (const int64_t[]){ w->s[0].off_min, w->s[1].off_min },
+		     (const int64_t[]){ w->s[0].off_max, w->s[1].off_max });
+}
+
+int64_t clock_slack_unset(const struct world *w)
+{
+	return slack(w, (const int64_t[]){ w->s[0].own_min, w->s[1].own_min },
+		     (const int64_t[]){ w->s[0].own_max, w->s[1].own_max });
 }
 
 int64_t clocks_apart_sec(const struct world *w)

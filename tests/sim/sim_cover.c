@@ -89,7 +89,6 @@ struct excuse {
 static const struct excuse rejects[] = {
 	{ FO_REJECT_ILLEGAL_ADDRESS, "both are configured with the same ranges" },
 	{ FO_REJECT_MISSING_BINDING, "our own kind sends whole bindings" },
-	{ FO_REJECT_TIME_MISMATCH, "clocks stay within the tolerance" },
 	{ FO_REJECT_UNKNOWN_REASON, "no identifier here is too long" },
 	{ FO_REJECT_OUTDATED,
 	  "messages keep their order: what we have acknowledged is told no more" },

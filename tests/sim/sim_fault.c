@@ -5,7 +5,8 @@
  *
  *   - PARTNER-DOWN is declared of a server that is dead, and that is not cut off when it comes back
  *     (decision A12), but for seeds that want it otherwise;
- *   - one store is lost at a time, while the partner's is good.
+ *   - one store is lost at a time, while the partner's is good;
+ *   - a clock that was set wrong, and accepted, is set right before the server is started again.
  */
 #include "sim.h"
 

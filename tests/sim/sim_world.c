@@ -145,20 +145,6 @@ uint32_t true_sec(const struct world *w)
 	return (uint32_t)(BASE + w->us / SEC);
 }
 
-int64_t clock_slack(const struct world *w)
-{
-	int64_t slack = 2 * SEC; /* whole seconds, twice */
-
-	for (unsigned i = 0; i < 2; i++)
-		for (unsigned k = 0; k < 2; k++) {
-			int64_t d = w->s[i].off_max - w->s[k].off_min;
-
-			if (d > SEC && slack < 2 * SEC + d)
-				slack = 2 * SEC + d;
-		}
-	return slack + (w->slow_ever ? 3 * SEC : 0); /* a late message looks like a slow clock */
-}
-
 uint32_t waits(const struct world *w)
 {
 	uint32_t a = w->s[0].conf.mclt, b = w->s[1].conf.mclt;
