@@ -60,11 +60,6 @@ static void change_mclt(struct fo_endpoint *e, uint32_t mclt, uint32_t until)
 	e->rec.mclt = mclt;
 }
 
-static uint32_t later(uint32_t a, uint32_t b)
-{
-	return a > b ? a : b;
-}
-
 /* Until when either may have promised by a former MCLT: that long from now, and as long beyond what
  * either knew of a lease; the update that told so may never have arrived. */
 static uint32_t former_until(const struct fo_endpoint *e, uint32_t former)
@@ -73,8 +68,9 @@ static uint32_t former_until(const struct fo_endpoint *e, uint32_t former)
 	const struct lease *l;
 
 	for (uint64_t a = 0; (l = fo_next_mine(e, a)); a = (uint64_t)l->addr + 1) {
-		known = later(known, later(l->sent_pet, later(l->acked_pet, l->rcvd_pet)));
-		known = l->state == LEASE_ACTIVE ? later(known, l->expires) : known;
+		known = sec_later(known, l->sent_pet);
+		known = sec_later(known, sec_later(l->acked_pet, l->rcvd_pet));
+		known = l->state == LEASE_ACTIVE ? sec_later(known, l->expires) : known;
 	}
 	at = sec_clamp((int64_t)known + former);
 	return at < SEC_MAX ? at : SEC_MAX - 1; /* which says that the partner was not told yet */

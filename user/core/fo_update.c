@@ -78,14 +78,9 @@ static bool forgot(const struct fo_endpoint *e)
 	       ((e->dump.active && e->dump.all) || peer == FO_RECOVER || peer == FO_RECOVER_WAIT);
 }
 
-static uint32_t later(uint32_t a, uint32_t b)
-{
-	return a > b ? a : b;
-}
-
 static uint32_t largest_pet(const struct lease *l)
 {
-	return later(later(l->sent_pet, l->expires), later(l->acked_pet, l->rcvd_pet));
+	return sec_later(sec_later(l->sent_pet, l->expires), sec_later(l->acked_pet, l->rcvd_pet));
 }
 
 static uint32_t pet_to_send(const struct fo_endpoint *e, const struct lease *l)

@@ -25,11 +25,6 @@ static struct relation_policy narrower(const struct relation_policy *now,
 	return *next;
 }
 
-static uint32_t later(uint32_t a, uint32_t b)
-{
-	return a > b ? a : b;
-}
-
 struct fo_view fo_view_narrow(const struct fo_view *now, const struct fo_view *next)
 {
 	struct fo_view v = *now;
@@ -42,7 +37,7 @@ struct fo_view fo_view_narrow(const struct fo_view *now, const struct fo_view *n
 	v.balanced |= next->balanced;
 	v.limited |= next->limited;
 	v.partner_down &= next->partner_down;
-	v.mclt_former = later(now->mclt_former, next->mclt_former);
-	v.partner_pool_from = later(now->partner_pool_from, next->partner_pool_from);
+	v.mclt_former = sec_later(now->mclt_former, next->mclt_former);
+	v.partner_pool_from = sec_later(now->partner_pool_from, next->partner_pool_from);
 	return v;
 }

@@ -80,11 +80,6 @@ static void keep_client(struct lease_client *c, const struct dhcp_msg *m)
 /* --- times --------------------------------------------------------------------------------------
  */
 
-static uint32_t later(uint32_t a, uint32_t b)
-{
-	return a > b ? a : b;
-}
-
 static uint32_t desired_seconds(const struct job *j)
 {
 	uint32_t most = j->scope->lease_time, wish = dhcp_opt_u32(j->msg, DHO_LEASE_TIME, most);
@@ -186,7 +181,7 @@ void server_offer(struct job *j, const struct lease *l)
 static void promise(struct lease *l, const struct lease *was, enum claim c, uint32_t pet)
 {
 	if (lease_end_is_told(was)) {
-		l->sent_pet = later(l->sent_pet, later(l->acked_pet, l->rcvd_pet));
+		l->sent_pet = sec_later(l->sent_pet, sec_later(l->acked_pet, l->rcvd_pet));
 		l->acked_pet = l->rcvd_pet = 0;
 	}
 	if (c == CLAIM_FREE || !pet) /* no past, no partner */

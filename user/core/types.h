@@ -37,6 +37,12 @@ static inline uint32_t sec_clamp(int64_t sec)
 	return sec < 0 ? 0 : sec > (int64_t)SEC_MAX ? SEC_MAX : (uint32_t)sec;
 }
 
+/* Of two UTC seconds; 0, which stands for never or for none, is before all. */
+static inline uint32_t sec_later(uint32_t a, uint32_t b)
+{
+	return a > b ? a : b;
+}
+
 static inline mono_t mono_add_us(mono_t t, int64_t us)
 {
 	return (mono_t){ t.us > INT64_MAX - us ? INT64_MAX : t.us + us };
