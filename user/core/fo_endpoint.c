@@ -238,6 +238,13 @@ static void begin_hold(struct fo_endpoint *e, uint8_t from)
 	}
 }
 
+/* The partner is heard, and has nothing to tell: it promises nobody anything from now on. */
+void fo_hold_anew(struct fo_endpoint *e)
+{
+	e->partner_sign = false;
+	e->hold_until = sec_clamp(e->now.wall.sec + longest_promise(e));
+}
+
 static void arm(struct fo_endpoint *e, uint32_t todo, uint32_t recover_until)
 {
 	const struct fo_conf *c = e->conf;

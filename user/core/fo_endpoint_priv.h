@@ -194,6 +194,7 @@ struct fo_in fo_input(const struct fo_endpoint *e, enum fo_event ev);
 const char *fo_step(struct fo_endpoint *e, const struct fo_in *in); /* why, when refused */
 void fo_persist(struct fo_endpoint *e);
 bool fo_held(const struct fo_endpoint *e); /* nothing beyond what the partner waits for */
+void fo_hold_anew(struct fo_endpoint *e);
 void fo_refresh_view(struct fo_endpoint *e);
 uint32_t fo_wait_mclt(const struct fo_endpoint *e); /* the lead time that waits go by */
 void fo_mclt_told(struct fo_endpoint *e, uint32_t mclt); /* by the primary; the caller persists */

@@ -185,10 +185,17 @@ static bool says_interrupted_first(const struct fo_endpoint *e, uint8_t peer_sta
 		peer_state == FO_RECOVER_DONE);
 }
 
+/* It knows no more than we tell it; what it promised while we were away, and lost, nobody knows. */
+static bool recovers(uint8_t peer_state)
+{
+	return peer_state == FO_RECOVER || peer_state == FO_RECOVER_WAIT;
+}
+
 static void on_state(struct fo_endpoint *e, const struct fo_msg *m)
 {
 	struct fo_state_msg s;
 	bool first = !e->heard, listening = e->tell_at.us != MONO_NEVER.us;
+	bool since_start = !e->heard_since_start;
 	struct fo_in in;
 
 	if (!fo_msg_read_state(m, &s) || !fo_state_valid(s.state)) {
@@ -201,8 +208,11 @@ static void on_state(struct fo_endpoint *e, const struct fo_msg *m)
 		fo_link_tell(e);
 	if (!e->own_kind) /* it may have recovered before we have */
 		e->new_pair |= !fo_any(e->rec.incarnation, 16) && s.state == FO_RECOVER;
-	/* what it says in STARTUP means nothing to who is in PARTNER-DOWN: the rest is to come */
-	if (e->hold && !(s.startup && e->rec.end.state == FO_PARTNER_DOWN)) {
+	if (e->hold && (recovers(s.state) || e->tell_lost)) {
+		if (since_start)
+			fo_hold_anew(e);
+	} else if (e->hold && !(s.startup && e->rec.end.state == FO_PARTNER_DOWN)) {
+		/* (what it says in STARTUP means nothing to who is in PARTNER-DOWN) */
 		e->hold = false;
 		fo_refresh_view(e);
 	}

@@ -17,6 +17,10 @@ static void next_alone(const struct fo_endpoint *e, struct fo_status *s)
 	s->next = "NORMAL when the partner is back";
 	if (e->hold && e->partner_sign) {
 		s->next = "held back: the partner seems to serve; contact or partner-down --force";
+	} else if (e->hold && e->heard) {
+		s->next = "held back until the partner has recovered: what it promised is not "
+			  "known";
+		s->next_at = e->hold_until;
 	} else if (e->hold) {
 		s->next = "held back after a long absence: then all is served";
 		s->next_at = e->hold_until;

@@ -509,6 +509,8 @@ static void test_start_alone(void **state)
 	world_done(w);
 }
 
+static const char *operate(struct node *n, enum fo_event ev, uint32_t since);
+
 static void test_hold_after_long_absence(void **state) /* A8, P23 */
 {
 	struct fo_status st;
@@ -558,6 +560,84 @@ static void test_hold_ends_by_contact_not_by_signs(void **state)
 	world_done(w);
 }
 
+/* The secondary served alone, and has lost what it promised. It is heard, but has nothing to tell. */
+static void test_hold_outlives_a_lost_store(void **state)
+{
+	struct world *w = normal_pair();
+	struct fo_status st;
+	struct now now;
+
+	(void)state;
+	P->conf.after_outage_hold = true;
+	crash(S, true);
+	crash(P, true);
+	w->us += 60 * SEC;
+	boot(P);
+	run(w, 20);
+	now = now_of(P);
+	fo_endpoint_partner_sign(P->ep, &now);
+	assert_true(P->view.hold);
+	lose_disk(S);
+	boot(S);
+	run(w, 15); /* longer than MCLT after our start */
+	assert_int_equal(state_of(P), FO_COMM_INT);
+	assert_true(P->ep->heard && P->view.hold);
+	fo_endpoint_status(P->ep, &st);
+	assert_non_null(strstr(st.next, "recovered"));
+	assert_true(settle(w, FO_NORMAL, FO_NORMAL, 20));
+	assert_false(P->view.hold);
+	world_done(w);
+}
+
+/* Nor does a pause, of one that we know to have lost its storage, tell anything. */
+static void test_hold_outlives_a_paused_loss(void **state)
+{
+	struct world *w = normal_pair();
+
+	(void)state;
+	P->conf.after_outage_hold = true;
+	crash(S, true);
+	boot(S); /* a further start, which the new store does not know of */
+	assert_true(settle(w, FO_NORMAL, FO_NORMAL, 8));
+	crash(S, true);
+	crash(P, true);
+	w->us += 60 * SEC;
+	boot(P);
+	run(w, 6);
+	lose_disk(S);
+	boot(S);
+	assert_null(operate(S, FO_EV_OP_PAUSE, 0));
+	run(w, 10);
+	assert_true(P->ep->heard);
+	assert_int_equal(P->ep->rec.end.peer, FO_PAUSED);
+	assert_true(P->view.hold);
+	world_done(w);
+}
+
+/* It is gone again: MCLT after it was heard, all is served. */
+static void test_hold_ends_after_contact(void **state)
+{
+	struct world *w = normal_pair();
+
+	(void)state;
+	P->conf.after_outage_hold = true;
+	crash(S, true);
+	crash(P, true);
+	w->us += 60 * SEC;
+	boot(P);
+	run(w, 20);
+	lose_disk(S);
+	boot(S);
+	run(w, 3);
+	assert_true(P->ep->heard_since_start);
+	crash(S, true);
+	run(w, 20);
+	assert_true(P->view.hold);
+	run(w, 10);
+	assert_false(P->view.hold);
+	world_done(w);
+}
+
 static void test_hold_ends_by_any_contact(void **state)
 {
 	struct world *w = normal_pair();
@@ -570,8 +650,8 @@ static void test_hold_ends_by_any_contact(void **state)
 	boot(P);
 	run(w, 6);
 	assert_true(P->view.hold);
-	lose_disk(S); /* it comes back in RECOVER: our state stays */
 	boot(S);
+	assert_null(operate(S, FO_EV_OP_PAUSE, 0)); /* our state stays */
 	run(w, 3);
 	assert_int_equal(state_of(P), FO_COMM_INT);
 	assert_false(P->view.hold);
@@ -580,8 +660,6 @@ static void test_hold_ends_by_any_contact(void **state)
 
 /* --- PARTNER-DOWN and the return ----------------------------------------------------------------
  */
-
-static const char *operate(struct node *n, enum fo_event ev, uint32_t since);
 
 /* The primary, in PARTNER-DOWN, was away for longer than MCLT: the partner may have taken over. */
 static struct world *held_in_partner_down(void)
@@ -1443,6 +1521,9 @@ int main(void)
 		cmocka_unit_test(test_hold_after_long_absence),
 		cmocka_unit_test(test_hold_ends_by_contact_not_by_signs),
 		cmocka_unit_test(test_hold_ends_by_any_contact),
+		cmocka_unit_test(test_hold_outlives_a_lost_store),
+		cmocka_unit_test(test_hold_outlives_a_paused_loss),
+		cmocka_unit_test(test_hold_ends_after_contact),
 		cmocka_unit_test(test_hold_in_partner_down),
 		cmocka_unit_test(test_hold_in_partner_down_forced),
 		cmocka_unit_test(test_hold_in_partner_down_and_contact),
