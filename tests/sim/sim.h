@@ -195,10 +195,10 @@ struct server {
 	/* clocks: BOOTTIME is the world's time at a rate of its own, the system's wall clock that
 	 * plus an error, the lease clock what user/sys/clock.c makes of both */
 	int64_t rate_ppm, sys_base_us, sys_error_us, wall_minus_boot, slewed_at;
-	int64_t off_min, off_max; /* of the lease clock against the true time */
-	int64_t own_min, own_max; /* the same, without what was accepted */
+	int64_t off_min, off_max;	  /* of the lease clock against the true time */
+	int64_t own_min, own_max;	  /* the same, without what was accepted */
 	int64_t accepted_us, set_forward; /* by so much in all; when it went forward last */
-	int64_t lag_sec;	  /* what was promised before @lag_since lasts so much longer */
+	int64_t lag_sec; /* what was promised before @lag_since lasts so much longer */
 	uint32_t lag_since;
 	bool clock_confirmed;
 	struct now now;
@@ -396,7 +396,7 @@ void at(struct world *w, int64_t us, enum event_kind kind, unsigned who, uint32_
 void world_init(struct world *w, uint64_t seed);
 void world_run(struct world *w, int64_t until);
 uint32_t true_sec(const struct world *w);
-uint32_t waits(const struct world *w);	    /* the larger MCLT that anybody goes by, sec */
+uint32_t waits(const struct world *w); /* the larger MCLT that anybody goes by, sec */
 
 /* --- sim_server.c --- */
 void server_boot(struct world *w, struct server *s);
@@ -413,11 +413,11 @@ struct now server_clock(struct world *w, struct server *s);
 void clock_start(struct world *w, struct server *s);
 bool clock_is_behind(const struct server *s);
 void clock_watch(struct world *w, struct server *s);
-void server_accept_clock(struct world *w, struct server *s); /* the operator's command */
+void server_accept_clock(struct world *w, struct server *s);	 /* the operator's command */
 wall_t clock_for(const struct server *s, const struct lease *l); /* that it ends by */
-int64_t clock_slack(const struct world *w); /* us that the clocks of this seed may be apart */
+int64_t clock_slack(const struct world *w);	  /* us that the clocks of this seed may be apart */
 int64_t clock_slack_unset(const struct world *w); /* but for what was accepted */
-int64_t clocks_apart_sec(const struct world *w); /* a server's from what it was, at most */
+int64_t clocks_apart_sec(const struct world *w);  /* a server's from what it was, at most */
 
 /* --- sim_sink.c --- */
 extern struct world *the_world; /* one at a time */
