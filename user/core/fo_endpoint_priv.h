@@ -40,6 +40,7 @@
 #define FO_WALK_CHUNK 4096		   /* rows looked at for a dump in one turn */
 #define FO_DUMP_MIN_US (1 * FO_SEC_US)	   /* from one start of a dump to the next */
 #define FO_SKEW_WINDOW_US (2 * FO_SEC_US)
+#define FO_SKEW_JUMP_MS 60000 /* no delay: the partner's clock was set back */
 #define FO_SKEW_TELL_US (60 * FO_SEC_US) /* one event a minute while updates are refused */
 #define FO_FUTURE_SEC 60		 /* that a time of the past may lie ahead */
 #define FO_TRANSLATE_MS 2000		 /* smaller differences are the jitter of whole seconds */

@@ -119,6 +119,12 @@ static void clocks_agree(struct fo_endpoint *e)
 	e->retry_sec = FO_RETRY_SEC;
 }
 
+/* Nothing comes as late as that: the link would have been given up long before. */
+static bool set_back(const struct fo_endpoint *e, int64_t sample)
+{
+	return e->own_kind && e->skew_until.us && e->skew_ms - sample > FO_SKEW_JUMP_MS;
+}
+
 /* Every message tells the time it was made. What comes late looks like a clock that is behind, so
  * the largest difference of the last few seconds is nearest to the truth. */
 static void learn_clock(struct fo_endpoint *e, const struct fo_msg *m)
@@ -126,6 +132,8 @@ static void learn_clock(struct fo_endpoint *e, const struct fo_msg *m)
 	int64_t sample = ((int64_t)m->time - e->now.wall.sec) * 1000;
 	bool was = fo_skewed(e);
 
+	if (set_back(e, sample))
+		e->skew_until.us = 0;
 	if (fo_due(e->skew_until, &e->now)) {
 		e->skew_before = e->skew_until.us ? e->skew_now : sample;
 		e->skew_now = sample;

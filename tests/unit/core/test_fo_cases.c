@@ -104,6 +104,28 @@ static void clock_set_in_partner_down(void **state)
 	world_done(w);
 }
 
+/* Beyond the limit from one message to the next: nothing is taken in between, by a clock that looks
+ * late. */
+static void clock_set_back(void **state)
+{
+	struct world *w = normal_pair();
+	const struct lease *l;
+
+	(void)state;
+	w->check_promises = false; /* they are counted by one clock */
+	run(w, 5);
+	set_clock(P, -300);
+	assert_true(request(P, 1, true));
+	run(w, 1);
+	l = pool_get(P->pool, w->client_addr[1]);
+	assert_int_equal(P->refused.reason, FO_REJECT_TIME_MISMATCH);
+	assert_true(l->state == LEASE_ACTIVE && l->flags & LEASE_DIRTY);
+	assert_int_equal(S->clock_events, 1);
+	set_clock(P, 300);
+	assert_true(settle(w, FO_NORMAL, FO_NORMAL, 70));
+	world_done(w);
+}
+
 /* A clock that was ahead and is set right: what it dated is told as of now, not when that time has
  * come, also to a partner that has lost everything meanwhile. */
 static void clock_was_ahead(void **state)
@@ -443,6 +465,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(clock_set_while_waiting),
 		cmocka_unit_test(clock_set_in_partner_down),
+		cmocka_unit_test(clock_set_back),
 		cmocka_unit_test(clock_was_ahead),
 		cmocka_unit_test(smaller_limit_of_skew),
 		cmocka_unit_test(t001_1_clocks_apart),
