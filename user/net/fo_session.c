@@ -26,30 +26,9 @@
 #include "net/fo_tls.h"
 #include "sys/clock.h"
 
-#define RETRY_MS 1000	       /* after any loss */
-#define STIMULUS_MS 5000       /* an ISC primary is invited by the secondary as well */
-#define REJECTED_FIRST_MS 5000 /* after a rejection, doubled up to ... */
-#define REJECTED_MAX_MS 60000
-#define CONNECT_LIMIT_MS 3000	/* TCP handshake */
 #define OUTPUT_MIN (256 * 1024) /* unsent ones, beside what both windows can hold */
 #define TURN_MESSAGES 64	/* of one link in one turn; others are served in between */
 #define TURN_MESSAGES_ALL 256	/* of all links */
-
-static void link_arm_retry(struct link *l, int ms)
-{
-	int wait = l->conf->fo.primary || ms > STIMULUS_MS ? ms : STIMULUS_MS;
-	struct timeval tv = { wait / 1000, wait % 1000 * 1000 };
-
-	if (l->retry)
-		evtimer_add(l->retry, &tv);
-}
-
-static int after_rejection(const struct link *l)
-{
-	if (l->retry_ms < REJECTED_FIRST_MS)
-		return REJECTED_FIRST_MS;
-	return l->retry_ms * 2 > REJECTED_MAX_MS ? REJECTED_MAX_MS : l->retry_ms * 2;
-}
 
 void fo_tune(evutil_socket_t fd)
 {
@@ -226,7 +205,7 @@ static void on_event(struct bufferevent *bev, short what, void *arg)
 		link_drop(l, false);
 	}
 	/* whoever rejects says so, in TLS by an alert: else this is a loss like any other */
-	l->retry_ms = rejected ? after_rejection(l) : RETRY_MS;
+	l->retry_ms = rejected ? link_after_rejection(l) : RETRY_MS;
 	link_arm_retry(l, l->retry_ms);
 }
 
@@ -236,78 +215,6 @@ void link_use(struct link *l, struct bufferevent *bev)
 	bufferevent_setcb(bev, on_read, NULL, on_event, l);
 	bufferevent_setwatermark(bev, EV_READ, 0, INPUT_MAX);
 	bufferevent_enable(bev, EV_READ | EV_WRITE);
-}
-
-static int bound_socket(const struct sockaddr_in *local)
-{
-	struct sockaddr_in from = *local;
-	int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-
-	if (fd < 0)
-		return -errno;
-	from.sin_port = 0; /* the partner knows us by our address alone */
-	if (bind(fd, (struct sockaddr *)&from, sizeof(from)) < 0) {
-		int r = -errno;
-
-		close(fd);
-		return r;
-	}
-	return fd;
-}
-
-/* The primary does, and the secondary of an ISC dhcpd. */
-static bool link_calls(const struct link *l)
-{
-	return l->conf->fo.primary || l->conf->fo.dialect == FO_DIALECT_ISC;
-}
-
-static void tell_local_gone(struct link *l, int err)
-{
-	char why[200];
-
-	if (err == -EADDRNOTAVAIL)
-		snprintf(why, sizeof(why),
-			 "it is on no interface of this host any more: put it there again, or name "
-			 "another one as `local`");
-	else
-		snprintf(why, sizeof(why), "it cannot be used: %s", strerror(-err));
-	l->net->ops.refused(l->net->ops.ctx, l->relation, FO_REFUSED_LOCAL, why);
-}
-
-static void link_connect(evutil_socket_t unused, short what, void *arg)
-{
-	struct link *l = arg;
-	struct timeval limit = { CONNECT_LIMIT_MS / 1000, 0 };
-	struct sockaddr_in to = l->conf->partner;
-	struct bufferevent *bev;
-	int fd;
-
-	(void)unused;
-	(void)what;
-	if (l->bev)
-		return;
-	link_arm_retry(l, l->retry_ms); /* replaced as soon as something happens */
-	fd = bound_socket(&l->conf->local);
-	if (fd < 0) { /* it may come: try again */
-		tell_local_gone(l, fd);
-		return;
-	}
-	if (!link_calls(l)) { /* who is called has to be there */
-		close(fd);
-		return;
-	}
-	bev = bufferevent_socket_new(l->net->base, fd, BEV_OPT_CLOSE_ON_FREE);
-	if (!bev) {
-		close(fd);
-		return;
-	}
-	evtimer_del(l->retry);
-	link_use(l, bev);
-	bufferevent_set_timeouts(bev, NULL, &limit);
-	if (bufferevent_socket_connect(bev, (struct sockaddr *)&to, sizeof(to)) < 0 && l->bev) {
-		link_drop(l, false);
-		link_arm_retry(l, l->retry_ms);
-	}
 }
 
 /* A link that has been silent beyond the receive timer, or on which nothing came yet, gives way to
@@ -369,8 +276,7 @@ static void link_init(struct fo_net *n, unsigned i, const struct conf_relation *
 	l->relation = i;
 	l->isc = c->fo.dialect == FO_DIALECT_ISC;
 	l->retry_ms = RETRY_MS;
-	l->retry = evtimer_new(n->base, link_connect, l);
-	link_arm_retry(l, c->fo.primary ? 0 : STIMULUS_MS);
+	link_call(l);
 }
 
 int fo_net_open(struct event_base *base, const struct conf *c, const struct fo_keys *keys,
@@ -515,7 +421,7 @@ void fo_net_close(struct fo_net *n, unsigned relation, enum fo_close_reason why)
 {
 	struct link *l = &n->links[relation];
 
-	l->retry_ms = why == FO_CLOSE_REJECTED ? after_rejection(l) : RETRY_MS;
+	l->retry_ms = why == FO_CLOSE_REJECTED ? link_after_rejection(l) : RETRY_MS;
 	link_drop(l, why != FO_CLOSE_SILENT);
 	link_arm_retry(l, l->retry_ms);
 }

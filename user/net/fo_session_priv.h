@@ -1,5 +1,6 @@
 #pragma once
-/* Inside of the failover sessions, shared by fo_session, fo_inbound, fo_leave and fo_guard. */
+/* Inside of the failover sessions, shared by fo_session, fo_call, fo_inbound, fo_leave, fo_guard.
+ */
 #include <event2/util.h>
 
 #include "net/fo_digest.h"
@@ -14,6 +15,7 @@ struct event;
 #define FO_TLS_REQUIRED 2
 
 #define PATIENCE_MS 15000 /* for a first message, for its answer, and for the TLS handshake */
+#define RETRY_MS 1000	  /* after any loss */
 #define TURN_ACCEPTS 64
 #define INPUT_MAX (64 * 1024) /* unread octets per connection */
 
@@ -81,6 +83,12 @@ bool link_input(struct link *l);
 bool link_is_alive(const struct link *l);
 /* Close, tell the core if it knew of the link, and try again later. */
 void link_refused(struct link *l, enum fo_close_reason why);
+
+/* --- fo_call.c -------------------------------------------------------------------------------- */
+
+void link_call(struct link *l); /* from now on, whenever there is no connection */
+void link_arm_retry(struct link *l, int ms);
+int link_after_rejection(const struct link *l); /* ms */
 
 /* --- fo_inbound.c ----------------------------------------------------------------------------- */
 
