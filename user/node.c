@@ -17,8 +17,9 @@ static int init_memory(struct node *n, char err[256])
 {
 	n->relations = calloc(n->conf->n_relations + 1, sizeof(*n->relations));
 	n->views = calloc(n->conf->n_relations + 1, sizeof(*n->views));
+	n->wake = calloc(n->conf->n_relations + 1, sizeof(*n->wake));
 	n->scopes = calloc(n->conf->scopes.n_scopes + 1, sizeof(*n->scopes));
-	if (!n->relations || !n->views || !n->scopes || outbox_init(&n->outbox, NODE_OUTBOX) < 0) {
+	if (!n->relations || !n->wake || !n->views || !n->scopes || outbox_init(&n->outbox, NODE_OUTBOX) < 0) {
 		snprintf(err, 256, "out of memory");
 		return -ENOMEM;
 	}
@@ -159,6 +160,7 @@ void node_close(struct node *n)
 	node_reload_done(n);
 	fo_keys_free(n->keys);
 	free(n->relations);
+	free(n->wake);
 	free(n->views);
 	free(n->scopes);
 	free(n);

@@ -76,7 +76,7 @@ static void api_relation(void *ctx, unsigned i, struct fo_status *ret)
 	struct node *n = ctx;
 
 	if (n->relations[i].ep) {
-		fo_endpoint_status(n->relations[i].ep, ret);
+		fo_endpoint_status(node_endpoint(n, i), ret);
 		return;
 	}
 	*ret = (struct fo_status){ .conf = &n->conf->relations[i].fo,

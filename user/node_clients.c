@@ -114,11 +114,14 @@ static bool renews_free(const struct node *n, const struct dhcp_msg *m)
  * lives (decision A8). */
 static void partner_sign(struct node *n, const struct dhcp_msg *m, const struct server_decision *d)
 {
-	struct fo_endpoint *e =
-		d->scope && d->scope->relation >= 0 ? n->relations[d->scope->relation].ep : NULL;
+	struct fo_endpoint *e;
 
-	if (e && (d->reason == SERVER_OTHER_SERVER ||
-		  (d->reason == SERVER_ON_HOLD && renews_free(n, m))))
+	if (!d->scope || d->scope->relation < 0 ||
+	    !(d->reason == SERVER_OTHER_SERVER ||
+	      (d->reason == SERVER_ON_HOLD && renews_free(n, m))))
+		return;
+	e = node_endpoint(n, (unsigned)d->scope->relation);
+	if (e)
 		fo_endpoint_partner_sign(e, &n->now);
 }
 

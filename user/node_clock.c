@@ -71,7 +71,7 @@ static void step_to(struct node *n, const char *by)
 	lengthen_promises(n, step);
 	for (unsigned i = 0; i < n->conf->n_relations; i++)
 		if (n->relations[i].ep)
-			fo_endpoint_clock_moved(n->relations[i].ep, step, &n->now);
+			fo_endpoint_clock_moved(node_endpoint(n, i), step, &n->now);
 	n->clock_stepped = false;
 	log_event(LOG_L_WARNING, "clock-accepted", "seconds=%" PRId64 " by=%s", step, by);
 }

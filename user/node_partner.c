@@ -96,6 +96,7 @@ static void sink_persist(void *ctx, const struct fo_record *rec)
 	struct node *n = r->node;
 
 	r->persisted = true;
+	node_await_batch(r);
 	if (lease_store_put_relation(n->store, n->conf->relations[r->index].fo.name, rec) < 0)
 		node_put_refused(n);
 }
@@ -105,6 +106,7 @@ static void sink_put(void *ctx, const struct lease *l, const struct lease_client
 	struct node_relation *r = ctx;
 	const struct scope *s = pool_scope(r->node->pool, l->addr);
 
+	node_await_batch(r);
 	if (node_put(r->node, l, c) < 0)
 		node_put_refused(r->node);
 	if (s)
@@ -117,6 +119,7 @@ static void sink_put_run(void *ctx, const struct lease *l, uint32_t n)
 	struct pool_stretch s;
 	uint64_t a = l->addr, last = a + n - 1;
 
+	node_await_batch(r);
 	if (lease_store_put_run(r->node->store, l, n) < 0)
 		node_put_refused(r->node);
 	for (; a <= last && pool_stretch_next(r->node->pool, (uint32_t)a, (uint32_t)last, &s);
@@ -181,7 +184,7 @@ static uint64_t sink_random(void *ctx)
 static struct fo_endpoint *endpoint(struct node *n, unsigned i)
 {
 	node_turn_begin(n);
-	return n->relations[i].ep;
+	return node_endpoint(n, i);
 }
 
 static void net_up(void *ctx, unsigned i, bool ours)
@@ -242,10 +245,11 @@ static bool net_room(void *ctx, unsigned i)
 /* Who waits for our disk, or behind others, is not silent. */
 static void net_waits(void *ctx, unsigned i)
 {
+	struct fo_endpoint *e = node_endpoint(ctx, i);
 	struct node *n = ctx;
 
-	if (n->relations[i].ep)
-		fo_endpoint_alive(n->relations[i].ep, &n->now);
+	if (e)
+		fo_endpoint_alive(e, &n->now);
 }
 
 static void net_garbage(void *ctx, unsigned i, enum fo_verdict v)
@@ -306,6 +310,7 @@ static void mistrust_maps(struct node_relation *r, int err)
 	struct node *n = r->node;
 
 	r->policy_lost = true;
+	n->wake[r->index].due.us = 0;
 	if (r->map_wrong)
 		return;
 	r->map_wrong = true;
@@ -415,7 +420,7 @@ static int load_one(struct node *n, struct node_relation *r)
 		return -errno;
 	r->ep = fo_endpoint_init(r->mem, r->size, c, err ? NULL : &rec, n->start_count, n->pool,
 				 &n->hash, &sink, &n->now);
-	fo_endpoint_turn(r->ep, lease_store_batch(n->store), &n->now);
+	(void)node_endpoint(n, r->index);
 	return 0;
 }
 
@@ -480,13 +485,15 @@ void node_partner_close(struct node *n)
 /* The operator hears "done" of what is on disk, and so in force, and of nothing else. */
 const char *node_operate(struct node *n, unsigned i, enum fo_event ev, uint32_t since)
 {
+	struct fo_endpoint *e;
 	const char *refused;
 	uint64_t batch;
 
 	node_turn_begin(n);
-	if (!n->relations[i].ep)
+	e = node_endpoint(n, i);
+	if (!e)
 		return "the store is failing: nothing can be persisted now";
-	refused = fo_endpoint_operate(n->relations[i].ep, ev, since, &n->now);
+	refused = fo_endpoint_operate(e, ev, since, &n->now);
 	batch = node_wait_for(n);
 	if (!refused && !node_drain(n, OPERATE_US) && n->durable < batch) /* else only later news */
 		return "the disk has not confirmed it yet: look at the state in a moment";

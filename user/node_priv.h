@@ -50,6 +50,14 @@ struct node_relation {
 	struct log_limit limit, limit_life; /* of events that updates cause; of others */
 };
 
+/* When a relationship is to be looked at. Every turn walks through all of these, and touches the
+ * relationships of a few. */
+struct node_wake {
+	mono_t due;	 /* the next timer of its endpoint; 0: looked at in the next turn */
+	uint64_t awaits; /* batch by which all that it may wait for is durable */
+	uint64_t told;	 /* batch that it knows to be */
+};
+
 struct node_scope {
 	uint32_t index; /* the first n_touched elements: which scopes changed in this turn */
 	bool touched, partner_empty; /* of the scope with this element's own number */
@@ -83,7 +91,8 @@ struct node {
 	struct fo_net *net;
 	struct ctl *ctl;
 	struct node_relation *relations;
-	struct fo_view *views; /* what is durable and in force, by relationship */
+	struct node_wake *wake; /* by relationship */
+	struct fo_view *views;	/* what is durable and in force, by relationship */
 	struct server_ctx server;
 	struct node_scope *scopes;
 	uint32_t n_touched;
@@ -134,7 +143,6 @@ struct node {
 /* node_turn.c */
 int node_turn_open(struct node *n);
 void node_turn_begin(struct node *n);
-void node_tell_batch(struct node *n);	      /* to the endpoints: what they put has its number */
 uint64_t node_wait_for(const struct node *n); /* batch that covers all that was put so far */
 /* 0, or -errno: nothing was put. Where that comes too late to be heeded, node_put_refused. */
 int node_put(struct node *n, const struct lease *l, const struct lease_client *c);
@@ -180,6 +188,16 @@ int node_partner_restart(struct node *n); /* the endpoints, while the leases sta
 void node_policy_again(struct node_relation *r);
 const char *node_operate(struct node *n, unsigned i, enum fo_event ev, uint32_t since);
 struct fo_view node_view_silent(void); /* until an endpoint has said something durable */
+
+/* node_wake.c */
+/* The way to an endpoint for whoever may change it: it goes by this turn's time and batch, and is
+ * looked at when the turn ends. NULL: the store is failing. */
+struct fo_endpoint *node_endpoint(struct node *n, unsigned i);
+void node_await_batch(struct node_relation *r); /* it has put something */
+void node_partner_turn(struct node *n);
+void node_partner_durable(struct node *n, uint64_t batch);
+mono_t node_partner_next(const struct node *n);
+void node_partner_look(struct node *n); /* at all of them, in the next turn */
 
 /* node_clock.c */
 void node_clock_watch(struct node *n);

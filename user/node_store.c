@@ -78,13 +78,11 @@ static void on_durable(void *ctx, uint64_t batch)
 	int reading;
 
 	n->durable = batch;
-	node_tell_batch(n); /* a batch that waited has been handed over */
 	if (n->probe && batch >= n->probe)
 		recover(n);
 	reading = lease_store_read(n->store); /* many updates may leave now, each with its client */
-	for (unsigned i = 0; n->serving && i < n->conf->n_relations; i++)
-		if (n->relations[i].ep)
-			fo_endpoint_durable(n->relations[i].ep, batch, &n->now);
+	if (n->serving)
+		node_partner_durable(n, batch);
 	if (reading == 0)
 		lease_store_read_end(n->store);
 	node_flush(n);

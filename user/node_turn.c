@@ -14,6 +14,7 @@
 
 #define REFRESH_US 2000000 /* interfaces and addresses are looked at this often */
 #define TICK_MAX_US 500000
+#define CONTACT_LEAST_US 1000000 /* no contact time-out and no lead time is shorter */
 
 /* --- turns ------------------------------------------------------------------------------------ */
 
@@ -39,6 +40,8 @@ static void thaw(struct node *n)
 {
 	int64_t gap = n->now.mono.us - n->last_turn.mono.us;
 
+	if (gap < CONTACT_LEAST_US)
+		return;
 	if (beyond_lead_time(n, gap)) {
 		n->count.frozen++;
 		log_event(LOG_L_WARNING, "was-frozen", "for_ms=%" PRId64 " as-after=restart",
@@ -61,17 +64,9 @@ static void thaw(struct node *n)
 			/* contact ended when we stood still, and so did our service: a partner
 			 * that took over since must find that we did not serve beside it */
 			fo_endpoint_link_down(n->relations[i].ep, &n->last_turn, FO_CLOSE_SILENT);
-			fo_endpoint_turn(n->relations[i].ep, lease_store_batch(n->store), &n->now);
+			(void)node_endpoint(n, i);
 		}
 	}
-}
-
-/* What the endpoints put from now on gets this number. */
-void node_tell_batch(struct node *n)
-{
-	for (unsigned i = 0; i < n->conf->n_relations; i++)
-		if (n->relations[i].ep)
-			fo_endpoint_turn(n->relations[i].ep, lease_store_batch(n->store), &n->now);
 }
 
 void node_turn_begin(struct node *n)
@@ -81,7 +76,6 @@ void node_turn_begin(struct node *n)
 	n->in_turn = true;
 	n->now = clock_now();
 	n->count.turns++;
-	node_tell_batch(n);
 	if (n->last_turn.mono.us)
 		thaw(n);
 	n->last_turn = n->now;
@@ -119,6 +113,7 @@ void node_touch(struct node *n, const struct scope *s)
 	if (!s || s->relation < 0)
 		return;
 	n->relations[s->relation].touched = true;
+	(void)node_endpoint(n, (unsigned)s->relation);
 	node_touch_scope(n, s);
 }
 
@@ -212,37 +207,12 @@ static void expire_leases(struct node *n)
 	}
 }
 
-static void partner_turn(struct node *n)
-{
-	for (unsigned i = 0; i < n->conf->n_relations; i++) {
-		struct node_relation *r = &n->relations[i];
-
-		if (!r->ep)
-			continue;
-		if (r->policy_lost)
-			node_policy_again(r);
-		if (fo_endpoint_next(r->ep).us <= n->now.mono.us)
-			fo_endpoint_tick(r->ep, &n->now);
-		if (r->touched)
-			fo_endpoint_pump(r->ep, &n->now);
-		r->touched = false;
-		if (r->broken && fo_net_is_up(n->net, i)) {
-			fo_net_close(n->net, i, FO_CLOSE_STATE);
-			fo_endpoint_link_down(r->ep, &n->now, FO_CLOSE_STATE);
-		}
-		r->broken = r->persisted = false;
-	}
-}
-
 static void arm_tick(struct node *n)
 {
-	mono_t next = mono_add_us(n->now.mono, TICK_MAX_US);
+	mono_t next = mono_min(mono_add_us(n->now.mono, TICK_MAX_US), node_partner_next(n));
 	struct timeval tv;
 	int64_t us;
 
-	for (unsigned i = 0; i < n->conf->n_relations; i++)
-		if (n->relations[i].ep)
-			next = mono_min(next, fo_endpoint_next(n->relations[i].ep));
 	us = next.us - clock_now().mono.us;
 	if (us < 1000)
 		us = 1000;
@@ -256,14 +226,13 @@ static void submit(struct node *n)
 	    !lease_store_idle(n->store))
 		return;
 	(void)lease_store_submit(n->store);
-	node_tell_batch(n);
 }
 
 static void serve_turn(struct node *n)
 {
 	pool_offers_expire(n->pool, n->now.mono);
 	expire_leases(n);
-	partner_turn(n);
+	node_partner_turn(n);
 	tell_partner_empty(n);
 	if (n->suspect) {
 		lease_store_discard(n->store);
@@ -294,6 +263,8 @@ void node_turn_end(struct node *n)
 		node_clock_watch(n);
 		node_watch_disk(n);
 		node_certificates_watch(n);
+		node_partner_look(
+			n); /* some of their timers go by the wall clock, which is slewed */
 		n->next_refresh = mono_add_us(n->now.mono, REFRESH_US);
 	}
 	arm_tick(n);

@@ -1070,7 +1070,8 @@ static void relay(struct dhcp_build *b)
 	wait_until(node->count.datagrams > heard);
 }
 
-/* --- two partners, one of whom says too much ------------------------------------------------------
+/* --- two partners, one of whom says too much
+ * ------------------------------------------------------
  */
 
 enum { CAMPUS, WEST };
@@ -1162,6 +1163,31 @@ static void a_flood_delays_nobody(void **state)
 	others_are_heard();
 	assert_in_range(heard_of(CAMPUS, FO_CONTACT) - before, 2, 128);
 	wait_until(heard_of(CAMPUS, FO_CONTACT) == before + n);
+	two_closed();
+}
+
+/* No timer is overlooked, and nobody is touched who has nothing to do. */
+static void a_turn_touches_who_has_to_act(void **state)
+{
+	(void)state;
+	two_links();
+	node->next_refresh = mono_add_us(node->now.mono, 60000000); /* when all are looked at */
+	for (int64_t until = clock_now().mono.us + 300000; clock_now().mono.us < until; turn()) {
+		struct node_wake rest = node->wake[1];
+		mono_t touched = node->relations[1].ep->now.mono;
+
+		say_contact();
+		node_turn_begin(node);
+		assert_ptr_equal(node_endpoint(node, 0), node->relations[0].ep);
+		assert_int_equal(node->wake[0].due.us, 0);
+		assert_int_equal(node->wake[1].due.us, rest.due.us);
+		node_turn_end(node);
+		if (rest.due.us > node->now.mono.us)
+			assert_int_equal(node->relations[1].ep->now.mono.us, touched.us);
+		for (unsigned i = 0; i < 2; i++)
+			assert_true(node->wake[i].due.us <=
+				    fo_endpoint_next(node->relations[i].ep).us);
+	}
 	two_closed();
 }
 
@@ -1270,7 +1296,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(ended_leases_wait_for_the_partner, setup, teardown),
-		cmocka_unit_test_setup_teardown(the_audit_log_tells_what_is_durable, setup, teardown),
+		cmocka_unit_test_setup_teardown(the_audit_log_tells_what_is_durable, setup,
+						teardown),
 		cmocka_unit_test_setup_teardown(the_audit_log_is_off, setup, teardown),
 		cmocka_unit_test_setup_teardown(what_is_acknowledged_is_on_disk, setup, teardown),
 		cmocka_unit_test_setup_teardown(what_is_decided_waits_for_the_open_batch, setup,
@@ -1285,6 +1312,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(a_late_reply_is_not_sent, setup, teardown),
 		cmocka_unit_test_setup_teardown(what_was_decided_is_told_at_the_end, setup,
 						teardown),
+		cmocka_unit_test_setup_teardown(a_turn_touches_who_has_to_act, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_renewal_is_a_sign_of_the_partner, setup,
 						teardown),
 		cmocka_unit_test_setup_teardown(every_interface_is_heard, setup, teardown),
