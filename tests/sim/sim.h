@@ -195,9 +195,9 @@ struct server {
 	/* clocks: BOOTTIME is the world's time at a rate of its own, the system's wall clock that
 	 * plus an error, the lease clock what user/sys/clock.c makes of both */
 	int64_t rate_ppm, sys_base_us, sys_error_us, wall_minus_boot, slewed_at;
-	int64_t off_min, off_max;	  /* of the lease clock against the true time */
-	int64_t own_min, own_max;	  /* the same, without what was accepted */
-	int64_t accepted_us, set_forward; /* by so much in all; when it went forward last */
+	int64_t off_min, off_max; /* of the lease clock against the true time */
+	int64_t own_min, own_max; /* the same, without what was accepted */
+	int64_t accepted_us;
 	int64_t lag_sec; /* what was promised before @lag_since lasts so much longer */
 	uint32_t lag_since;
 	bool clock_confirmed;
@@ -264,7 +264,7 @@ struct promise {
 	uint16_t client; /* 1 + its number; 0 nobody */
 	uint8_t by;
 	bool tainted; /* a collision that nobody can avoid was counted here (decision A12) */
-	int64_t until, made;
+	int64_t until;
 };
 
 /* --- faults ----------------------------------------------------------------------------------- */

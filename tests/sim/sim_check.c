@@ -38,13 +38,6 @@ static bool nobody_can_know(struct world *w, struct promise *p)
 	return true;
 }
 
-/* Who promised it has accepted another clock since, which is ahead of the former: by that one the
- * lease is over (decision A20). */
-static bool ends_by_new_clock(const struct world *w, const struct promise *p)
-{
-	return w->s[p->by].set_forward > p->made;
-}
-
 static int64_t told_until(const struct world *w, const struct client *c, const struct out_reply *o)
 {
 	(void)w;
@@ -61,7 +54,7 @@ static void promise(struct world *w, struct server *s, const struct out_reply *o
 	if (o->r.xid != c->xid)
 		return; /* it has gone on since, and will not listen */
 	if (p->client && p->client != c->i + 1 && p->until > w->us + clock_slack_unset(w) &&
-	    !ends_by_new_clock(w, p) && !nobody_can_know(w, p))
+	    !nobody_can_know(w, p))
 		violate(w, "two-clients", addr, (int)c->i,
 			"%08x was promised to client %u by %c for %.1f s more, and is now to "
 			"client "
@@ -73,7 +66,6 @@ static void promise(struct world *w, struct server *s, const struct out_reply *o
 	p->client = (uint16_t)(c->i + 1);
 	p->by = (uint8_t)s->i;
 	p->until = until;
-	p->made = w->us;
 }
 
 /* What counts is the ACK that it took: an earlier one with a longer time, of which the answer was

@@ -89,10 +89,8 @@ static void step_to(struct world *w, struct server *s, const char *by)
 	TRACE(w, 0, -1, "%c: clock accepted by the %s: %+d s", "PS"[s->i], by, (int)step);
 	s->accepted_us += system_wall(w, s) - boot_clock(w, s) - was;
 	clock_start(w, s);
-	if (step > 0) {
+	if (step > 0)
 		s->lag_sec += step;
-		s->set_forward = w->us;
-	}
 	s->lag_since = sec_clamp(s->now.wall.sec);
 	s->held_until += s->held_until ? step : 0;
 	s->reclaim_looked = w->us + 3 * SEC; /* time went on all at once */

@@ -170,6 +170,8 @@ void fo_endpoint_clock_moved(struct fo_endpoint *e, int64_t by_sec, const struct
 	shift(&e->recover_until, by_sec);
 	shift(&e->hold_until, by_sec);
 	shift(&e->boot, by_sec);
+	e->lag_sec += by_sec > 0 ? by_sec : 0;
+	e->lag_since = sec_clamp(now->wall.sec);
 	e->skew_ms -= by_sec * 1000;
 	e->skew_now -= by_sec * 1000;
 	e->skew_before -= by_sec * 1000;

@@ -126,6 +126,28 @@ static void clock_set_back(void **state)
 	world_done(w);
 }
 
+/* A clock that was behind and is set right: what was promised by it lasts as long as it was told, at
+ * the partner, too. */
+static void clock_was_behind(void **state)
+{
+	struct world *w = normal_pair();
+	const struct lease *l;
+
+	(void)state;
+	w->check_promises = false; /* they are counted by one clock */
+	set_clock(P, -300);
+	run(w, 5);
+	assert_true(request(P, 1, true));
+	run(w, 2);
+	set_clock(P, 300);
+	run(w, 5);
+	l = pool_get(S->pool, w->client_addr[1]);
+	assert_int_equal(l->state, LEASE_ACTIVE);
+	assert_in_range(l->expires - now_of(S).wall.sec, 22, 25);
+	assert_in_range(l->rcvd_pet - now_of(S).wall.sec, 600, 610);
+	world_done(w);
+}
+
 /* A clock that was ahead and is set right: what it dated is told as of now, not when that time has
  * come, also to a partner that has lost everything meanwhile. */
 static void clock_was_ahead(void **state)
@@ -466,6 +488,7 @@ int main(void)
 		cmocka_unit_test(clock_set_while_waiting),
 		cmocka_unit_test(clock_set_in_partner_down),
 		cmocka_unit_test(clock_set_back),
+		cmocka_unit_test(clock_was_behind),
 		cmocka_unit_test(clock_was_ahead),
 		cmocka_unit_test(smaller_limit_of_skew),
 		cmocka_unit_test(t001_1_clocks_apart),
