@@ -224,10 +224,12 @@ static uint32_t longest_promise(const struct fo_endpoint *e)
 	return most;
 }
 
-/* It counts from the start, or from the end of a pause, in which nobody looked for the partner. */
+/* It counts from the start; where the partner was heard, from then; or from the end of a pause, in
+ * which nobody looked for it. */
 static void begin_hold(struct fo_endpoint *e, uint8_t from)
 {
-	int64_t since = from == FO_STARTUP ? (int64_t)e->boot : e->now.wall.sec;
+	bool alone = from == FO_STARTUP && !e->heard;
+	int64_t since = alone ? (int64_t)e->boot : e->now.wall.sec;
 
 	if (e->conf->after_outage_hold) {
 		e->hold = true;

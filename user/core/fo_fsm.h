@@ -77,7 +77,8 @@ enum fo_do { /* carried out lowest bit first */
 	     FO_DO_REFUSED = 1 << 13,	  /* the operator's wish is not possible here: see @why */
 	     FO_DO_HOLD =
 		     1
-		     << 14, /* alone after an absence of MCLT or more: hold back (decision A8),
+		     << 14, /* alone (or beside a partner that lost its storage) after an
+			       absence of MCLT or more: hold back (decision A8),
 			       if so configured. Look here before POLICY: the view depends on it */
 };
 

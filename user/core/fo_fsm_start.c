@@ -73,6 +73,29 @@ static struct fo_end returned(const struct fo_end *cur, const struct fo_in *in)
 	return e;
 }
 
+static bool serves_alone(unsigned state)
+{
+	return state == FO_COMM_INT || state == FO_PARTNER_DOWN || state == FO_RESOLUTION_INT ||
+	       state == FO_CONFLICT_DONE;
+}
+
+static bool recovers(unsigned peer)
+{
+	return peer == FO_RECOVER || peer == FO_RECOVER_WAIT;
+}
+
+static bool long_away(const struct fo_end *end, const struct fo_in *in)
+{
+	return in->now.sec - (int64_t)end->last_operational >= in->mclt;
+}
+
+static void hold(struct fo_step *s, const char *why)
+{
+	s->todo |= FO_DO_HOLD;
+	s->todo &= ~(uint32_t)FO_DO_SAFE_TIMER; /* that clock starts when the hold ends */
+	s->why = why;
+}
+
 /* Back to work with the partner in sight: enter the saved state, then its row of the table. */
 struct fo_step fsm_leave_linked(const struct fo_end *cur, const struct fo_in *in)
 {
@@ -88,13 +111,10 @@ struct fo_step fsm_leave_linked(const struct fo_end *cur, const struct fo_in *in
 		s = fsm_go(&e, &seen, (enum fo_state)e.state, s.why);
 	if (s.next.state == FO_RECOVER) /* nothing was promised in between */
 		s.next.last_operational = cur->last_operational;
+	if (e.state == FO_COMM_INT && s.next.state == FO_COMM_INT && recovers(e.peer) &&
+	    long_away(&e, in))
+		hold(&s, "long away, and the partner has lost what it promised meanwhile");
 	return s;
-}
-
-static bool serves_alone(unsigned state)
-{
-	return state == FO_COMM_INT || state == FO_PARTNER_DOWN || state == FO_RESOLUTION_INT ||
-	       state == FO_CONFLICT_DONE;
 }
 
 struct fo_step fsm_leave_alone(const struct fo_end *cur, const struct fo_in *in, const char *why)
@@ -102,10 +122,7 @@ struct fo_step fsm_leave_alone(const struct fo_end *cur, const struct fo_in *in,
 	struct fo_end e = returned(cur, in);
 	struct fo_step s = fsm_go(&e, in, (enum fo_state)e.state, why);
 
-	if (serves_alone(e.state) && in->now.sec - (int64_t)e.last_operational >= in->mclt) {
-		s.todo |= FO_DO_HOLD;
-		s.todo &= ~(uint32_t)FO_DO_SAFE_TIMER; /* that clock starts when the hold ends */
-		s.why = "long away and alone: the partner may have taken over";
-	}
+	if (serves_alone(e.state) && long_away(&e, in))
+		hold(&s, "long away and alone: the partner may have taken over");
 	return s;
 }

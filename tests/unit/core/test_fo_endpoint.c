@@ -589,6 +589,31 @@ static void test_hold_outlives_a_lost_store(void **state)
 	world_done(w);
 }
 
+/* The same where it is heard before the time to start is over. */
+static void test_hold_beside_a_lost_store(void **state)
+{
+	struct world *w = normal_pair();
+
+	(void)state;
+	P->conf.after_outage_hold = true;
+	crash(S, true);
+	crash(P, true);
+	w->us += 60 * SEC;
+	lose_disk(S);
+	boot(P);
+	run(w, 4);
+	boot(S);
+	w->connect_at = w->us + 1000;
+	run(w, 0.5);
+	assert_true(P->ep->heard && state_of(P) == FO_COMM_INT);
+	run(w, 26.5); /* longer than MCLT after our start */
+	assert_int_equal(state_of(P), FO_COMM_INT);
+	assert_true(P->view.hold && !P->view.serve_new);
+	assert_true(settle(w, FO_NORMAL, FO_NORMAL, 20));
+	assert_true(P->view.serve_new);
+	world_done(w);
+}
+
 /* Nor does a pause, of one that we know to have lost its storage, tell anything. */
 static void test_hold_outlives_a_paused_loss(void **state)
 {
@@ -1522,6 +1547,7 @@ int main(void)
 		cmocka_unit_test(test_hold_ends_by_contact_not_by_signs),
 		cmocka_unit_test(test_hold_ends_by_any_contact),
 		cmocka_unit_test(test_hold_outlives_a_lost_store),
+		cmocka_unit_test(test_hold_beside_a_lost_store),
 		cmocka_unit_test(test_hold_outlives_a_paused_loss),
 		cmocka_unit_test(test_hold_ends_after_contact),
 		cmocka_unit_test(test_hold_in_partner_down),

@@ -575,6 +575,28 @@ static void event_grid(void **state)
 			}
 }
 
+/* Long away, and the partner, which may have served meanwhile, has nothing to tell: held back as
+ * without it. */
+static void startup_meets_lost_partner(void **state)
+{
+	(void)state;
+	for (unsigned p = 0; p < LEN(states); p++)
+		for (unsigned k = 0; k < 2; k++) {
+			struct fo_end cur = end_in(ST, true);
+			struct fo_in in = peer_in(states[p], false);
+			bool held = k && (states[p] == R || states[p] == RW);
+			struct fo_step s;
+
+			cur.saved = CI;
+			cur.last_operational = NOW - MCLT + !k;
+			s = fo_fsm_step(&cur, &in);
+			check_step(&cur, &in, &s);
+			assert_int_equal(!!(s.todo & FO_DO_HOLD), held);
+			if (held) /* and after a further restart */
+				assert_int_equal(s.next.last_operational, NOW - MCLT);
+		}
+}
+
 /* In STARTUP all but the timer and the link are nothing. */
 static void startup_other_events(void **state)
 {
@@ -1110,6 +1132,7 @@ int main(void)
 		cmocka_unit_test(start_grid),
 		cmocka_unit_test(startup_meets),
 		cmocka_unit_test(startup_alone),
+		cmocka_unit_test(startup_meets_lost_partner),
 		cmocka_unit_test(event_grid),
 		cmocka_unit_test(startup_other_events),
 		cmocka_unit_test(hold_over),
