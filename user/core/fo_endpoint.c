@@ -37,77 +37,6 @@ void fo_store(struct fo_endpoint *e, const struct lease *l, const struct lease_c
 	e->sink.put(e->sink.ctx, &copy, c);
 }
 
-/* --- MCLT ------------------------------------------------------------------------------------- */
-
-/* For waits: what either server may have promised under a former MCLT counts until that is over
- * (decision A16). */
-uint32_t fo_wait_mclt(const struct fo_endpoint *e)
-{
-	const struct fo_record *r = &e->rec;
-
-	return e->now.wall.sec < r->mclt_until && r->mclt_former > r->mclt ? r->mclt_former
-									   : r->mclt;
-}
-
-static void change_mclt(struct fo_endpoint *e, uint32_t mclt, uint32_t until)
-{
-	uint32_t former = fo_wait_mclt(e);
-
-	if (mclt < former) {
-		e->rec.mclt_former = former;
-		e->rec.mclt_until = until;
-	}
-	e->rec.mclt = mclt;
-}
-
-/* Until when either may have promised by a former MCLT: that long from now, and as long beyond what
- * either knew of a lease; the update that told so may never have arrived. */
-static uint32_t former_until(const struct fo_endpoint *e, uint32_t former)
-{
-	uint32_t known = sec_clamp(e->now.wall.sec), at;
-	const struct lease *l;
-
-	for (uint64_t a = 0; (l = fo_next_mine(e, a)); a = (uint64_t)l->addr + 1) {
-		known = sec_later(known, l->sent_pet);
-		known = sec_later(known, sec_later(l->acked_pet, l->rcvd_pet));
-		known = l->state == LEASE_ACTIVE ? sec_later(known, l->expires) : known;
-	}
-	at = sec_clamp((int64_t)known + former);
-	return at < SEC_MAX ? at : SEC_MAX - 1; /* which says that the partner was not told yet */
-}
-
-void fo_mclt_told(struct fo_endpoint *e, uint32_t mclt)
-{
-	uint32_t former = fo_wait_mclt(e);
-
-	if (mclt != e->rec.mclt)
-		change_mclt(e, mclt, mclt < former ? former_until(e, former) : 0);
-}
-
-void fo_mclt_agreed(struct fo_endpoint *e)
-{
-	bool waiting = e->rec.mclt_until == SEC_MAX;
-
-	if (e->rec.mclt == e->conf->mclt && !waiting)
-		return;
-	if (waiting)
-		e->rec.mclt_until = former_until(e, e->rec.mclt_former);
-	if (e->rec.mclt != e->conf->mclt)
-		fo_mclt_told(e, e->conf->mclt);
-	fo_persist(e);
-	fo_refresh_view(e);
-}
-
-/* A longer lead time needs the partner's knowledge first, a shorter one holds at once; but the
- * partner promises by the former one until it was told. */
-static void load_mclt(struct fo_endpoint *e)
-{
-	if (!e->rec.mclt)
-		e->rec.mclt = e->conf->mclt;
-	else if (e->conf->primary && e->conf->mclt < e->rec.mclt)
-		change_mclt(e, e->conf->mclt, SEC_MAX);
-}
-
 /* --- view ------------------------------------------------------------------------------------- */
 
 static bool same_policy(const struct relation_policy *a, const struct relation_policy *b)
@@ -136,20 +65,13 @@ bool fo_held(const struct fo_endpoint *e)
 	return e->hold || (e->rec.end.state == FO_RECOVER_DONE && !linked);
 }
 
-/* PARTNER-DOWN waits to its end by the lead time that it was entered with: a lease that ended
- * before, and one that ends when the former has long passed, may rest on the same promises. */
-static uint32_t former_mclt(const struct fo_record *r)
-{
-	return r->mclt_former > r->mclt && r->end.stos < r->mclt_until ? r->mclt_former : 0;
-}
-
 void fo_refresh_view(struct fo_endpoint *e)
 {
 	struct fo_view v = fo_fsm_view(&e->rec.end, &e->policy, e->rec.mclt, fo_held(e));
 
 	v.isc = e->isc;
 	if (v.partner_down) { /* an ISC counts its lead from the potential expiry that we told */
-		v.mclt_former = former_mclt(&e->rec);
+		v.mclt_former = fo_former_mclt(e);
 		v.partner_pool_from = sec_clamp((int64_t)e->rec.end.stos + fo_view_wait(&v) +
 						(e->isc ? FO_SHARE_PET_SEC : 0));
 	}
@@ -366,7 +288,7 @@ static void load(struct fo_endpoint *e, const struct fo_record *rec)
 	else if (e->rec.hba_known)
 		memcpy(e->policy.hba, e->rec.hba, sizeof(e->rec.hba));
 	e->rec.hba_known |= c->primary;
-	load_mclt(e);
+	fo_mclt_load(e);
 }
 
 struct fo_endpoint *fo_endpoint_init(void *mem, size_t size, const struct fo_conf *c,

@@ -199,9 +199,6 @@ void fo_persist(struct fo_endpoint *e);
 bool fo_held(const struct fo_endpoint *e); /* nothing beyond what the partner waits for */
 void fo_hold_anew(struct fo_endpoint *e);
 void fo_refresh_view(struct fo_endpoint *e);
-uint32_t fo_wait_mclt(const struct fo_endpoint *e); /* the lead time that waits go by */
-void fo_mclt_told(struct fo_endpoint *e, uint32_t mclt); /* by the primary; the caller persists */
-void fo_mclt_agreed(struct fo_endpoint *e);		 /* the secondary has adopted ours */
 void fo_store(struct fo_endpoint *e, const struct lease *l, const struct lease_client *c);
 void fo_event(struct fo_endpoint *e, const char *what, const char *why, uint32_t addr, uint32_t a,
 	      uint32_t b);
@@ -224,6 +221,14 @@ const char *fo_closing_begin(struct fo_endpoint *e);	     /* NULL, or why not */
 void fo_closing_pump(struct fo_endpoint *e);		     /* SHUTDOWN when all is acknowledged */
 void fo_closing_end(struct fo_endpoint *e, const char *why); /* serve again; @why for the event */
 bool fo_closing_first(const struct fo_endpoint *e);	     /* does this state need it? */
+
+/* --- fo_mclt.c --- */
+void fo_mclt_load(struct fo_endpoint *e);
+uint32_t fo_wait_mclt(const struct fo_endpoint *e); /* the lead time that waits go by */
+void fo_mclt_told(struct fo_endpoint *e, uint32_t mclt); /* by the primary; the caller persists */
+void fo_mclt_agreed(struct fo_endpoint *e);		 /* the secondary has adopted ours */
+/* In PARTNER-DOWN: the longer one that promises of before may go by; 0: there is none. */
+uint32_t fo_former_mclt(const struct fo_endpoint *e);
 
 /* --- fo_link.c --- */
 void fo_link_close(struct fo_endpoint *e, enum fo_close_reason why);
@@ -258,6 +263,18 @@ void fo_updates_done(struct fo_endpoint *e, uint32_t xid);
 void fo_updates_ask_again(struct fo_endpoint *e); /* when it is time */
 void fo_updates_overtaken(struct fo_endpoint *e); /* refused, but it had changed since */
 void fo_updates_told(struct fo_endpoint *e); /* the partner has told all that we asked for */
+
+/* --- fo_binding.c --- */
+struct fo_client_octets {
+	struct lease_client c;
+	uint8_t chaddr[1 + CHADDR_MAX];
+};
+/* As it is told; @room backs the client's octets. Return: false when its client must be told and is
+ * not stored. */
+bool fo_to_binding(struct fo_endpoint *e, const struct lease *l, struct fo_client_octets *room,
+		   struct fo_binding *ret);
+/* Does our own record say what the partner is about to see? If not it is written now. */
+bool fo_is_noted(struct fo_endpoint *e, const struct lease *l);
 uint8_t fo_state_to_send(const struct fo_endpoint *e, const struct lease *l);
 /* The partner holds something else, or may: tell it (again). */
 struct lease fo_mark_dirty(const struct lease *l);
