@@ -149,6 +149,12 @@ static void learn_clock(struct fo_endpoint *e, const struct fo_msg *m)
 		clocks_agree(e);
 }
 
+void fo_endpoint_clock_lags(struct fo_endpoint *e, int64_t sec, uint32_t since)
+{
+	e->lag_sec = sec;
+	e->lag_since = since;
+}
+
 static void shift(uint32_t *t, int64_t by)
 {
 	int64_t to = *t + by;

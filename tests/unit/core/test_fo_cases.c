@@ -148,6 +148,31 @@ static void clock_was_behind(void **state)
 	world_done(w);
 }
 
+/* The same by an endpoint that was made anew since, as after trouble with the store. */
+static void clock_was_behind_before(void **state)
+{
+	struct world *w = normal_pair();
+	const struct lease *l;
+
+	(void)state;
+	w->check_promises = false;
+	crash(S, true);
+	set_clock(P, -300);
+	run(w, 5);
+	assert_true(request(P, 1, true));
+	run(w, 1);
+	set_clock(P, 300);
+	crash(P, true);
+	boot(P);
+	fo_endpoint_clock_lags(P->ep, 300, (uint32_t)now_of(P).wall.sec);
+	boot(S);
+	assert_true(settle(w, FO_NORMAL, FO_NORMAL, 20));
+	l = pool_get(S->pool, w->client_addr[1]);
+	assert_int_equal(l->state, LEASE_ACTIVE);
+	assert_in_range(l->expires - now_of(S).wall.sec, 10, 30);
+	world_done(w);
+}
+
 /* A clock that was ahead and is set right: what it dated is told as of now, not when that time has
  * come, also to a partner that has lost everything meanwhile. */
 static void clock_was_ahead(void **state)
@@ -489,6 +514,7 @@ int main(void)
 		cmocka_unit_test(clock_set_in_partner_down),
 		cmocka_unit_test(clock_set_back),
 		cmocka_unit_test(clock_was_behind),
+		cmocka_unit_test(clock_was_behind_before),
 		cmocka_unit_test(clock_was_ahead),
 		cmocka_unit_test(smaller_limit_of_skew),
 		cmocka_unit_test(t001_1_clocks_apart),
