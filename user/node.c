@@ -19,7 +19,8 @@ static int init_memory(struct node *n, char err[256])
 	n->views = calloc(n->conf->n_relations + 1, sizeof(*n->views));
 	n->wake = calloc(n->conf->n_relations + 1, sizeof(*n->wake));
 	n->scopes = calloc(n->conf->scopes.n_scopes + 1, sizeof(*n->scopes));
-	if (!n->relations || !n->wake || !n->views || !n->scopes || outbox_init(&n->outbox, NODE_OUTBOX) < 0) {
+	if (!n->relations || !n->wake || !n->views || !n->scopes ||
+	    outbox_init(&n->outbox, NODE_OUTBOX) < 0) {
 		snprintf(err, 256, "out of memory");
 		return -ENOMEM;
 	}

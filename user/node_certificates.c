@@ -3,7 +3,7 @@
  * day, with the file, the subject, the day and what to do. Ours and those of the partner, as far as
  * a link has shown them, with the CA that vouches for them.
  *
- * Callers: node (every few seconds), node_partner (a link is up).
+ * Callers: node_turn (every few seconds), node_partner (a link is up).
  * Standards: RFC 5280 §4.1.2.5 (validity).
  */
 #include "node_priv.h"

@@ -263,8 +263,8 @@ void node_turn_end(struct node *n)
 		node_clock_watch(n);
 		node_watch_disk(n);
 		node_certificates_watch(n);
-		node_partner_look(
-			n); /* some of their timers go by the wall clock, which is slewed */
+		/* some of their timers go by the wall clock, which is slewed */
+		node_partner_look(n);
 		n->next_refresh = mono_add_us(n->now.mono, REFRESH_US);
 	}
 	arm_tick(n);

@@ -1,6 +1,7 @@
 /*
- * The driver of a server: what user/node.c, node_clients.c and node_partner.c do with the loop, the
- * store and the sockets, done with virtual ones. The order within a turn is theirs.
+ * The driver of a server: what user/node_turn.c, node_store.c, node_clients.c and node_partner.c do
+ * with the loop, the store and the sockets, done with virtual ones. The order within a turn is
+ * theirs.
  *
  * Durable before visible: whatever waits for a commit leaves when that is on disk, in the order it
  * was decided. Links are heard before clients. After a freeze links are lost first (decision A19).

@@ -3,7 +3,8 @@
  * has signed and that names it: as an IP address the one that is configured as `partner`, or as a
  * DNS name the configured `partner-name`. Nothing older, nothing anonymous, no tickets.
  *
- * Callers: fo_keys (contexts), fo_session and fo_inbound (connections).
+ * Callers: fo_keys (contexts), fo_guard and fo_session (connections), node_certificates (how long
+ * ours is good for).
  * Standards: RFC 8446; RFC 5280 §4.2.1.6 (names); RFC 6125 (comparing them).
  */
 #include "net/fo_tls.h"

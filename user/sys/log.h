@@ -41,6 +41,7 @@ struct log_limit {
 	unsigned n, dropped;
 };
 bool log_allow(struct log_limit *l, unsigned per_min, mono_t now);
-/* Printable form of octets: \xNN for what is neither ASCII nor UTF-8 that prints; in double quotes where it is empty or holds a
- * space or an equals sign; cut to @size; always terminated. Returns @buf. */
+/* Printable form of octets: \xNN for what is neither ASCII nor UTF-8 that prints; in double quotes
+ * where it is empty or holds a space or an equals sign; cut to @size; always terminated. Returns
+ * @buf. */
 const char *log_quote(const void *p, size_t len, char *buf, size_t size);
