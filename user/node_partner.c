@@ -290,6 +290,7 @@ static void net_refused(void *ctx, unsigned i, enum fo_refused what, const char 
 		[FO_REFUSED_TLS] = { "tls-failed", offsetof(struct fo_counters, tls_failed) },
 		[FO_REFUSED_CONNECT] = { "connect-rejected", SIZE_MAX },
 		[FO_REFUSED_LOCAL] = { "local-address-gone", SIZE_MAX },
+		[FO_REFUSED_SOCKET] = { "connect-failed", SIZE_MAX },
 	};
 	struct node *n = ctx;
 	struct fo_endpoint *e = endpoint(n, i);

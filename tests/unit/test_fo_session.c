@@ -88,7 +88,7 @@ static struct fo_keys *keys;
 static struct fo_net *net;
 static unsigned ups, downs, heard, heard_in_turn, most_in_turn;
 static unsigned heard_of[LINKS], waits_of[LINKS];
-static unsigned refused[FO_REFUSED_LOCAL + 1]; /* bit by link */
+static unsigned refused[FO_REFUSED_SOCKET + 1]; /* bit by link */
 static const char *name_of_theirs;
 static bool full;
 
@@ -402,6 +402,29 @@ static void no_descriptor_left(void **state)
 	wait_until(heard == 1);
 	close(fd);
 	wait_until(downs == 1);
+}
+
+/* Nor for our own connection: that is told, and not as if the address were gone. */
+static void no_descriptor_to_call(void **state)
+{
+	int listener = they_listen(), fd;
+	struct rlimit before, now;
+
+	(void)state;
+	start(PRIMARY);
+	fd = their_socket(0); /* the lowest free one */
+	close(fd);
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+	now = before;
+	now.rlim_cur = (rlim_t)fd;
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &now), 0);
+	event_active(net->links[0].retry, EV_TIMEOUT, 0);
+	turns(20);
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+	assert_int_equal(refused[FO_REFUSED_LOCAL], 0);
+	assert_int_equal(refused[FO_REFUSED_SOCKET], 1);
+	close(they_accept(listener)); /* tried again */
+	close(listener);
 }
 
 /* A part in each turn, and all in the end; nothing while there is no room. */
@@ -764,6 +787,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(no_descriptor_left, setup, teardown),
+		cmocka_unit_test_setup_teardown(no_descriptor_to_call, setup, teardown),
 		cmocka_unit_test_setup_teardown(half_a_message, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_flood, setup, teardown),
 		cmocka_unit_test_setup_teardown(many_floods, setup, teardown),

@@ -36,23 +36,6 @@ int link_after_rejection(const struct link *l)
 	return l->retry_ms * 2 > REJECTED_MAX_MS ? REJECTED_MAX_MS : l->retry_ms * 2;
 }
 
-static int bound_socket(const struct sockaddr_in *local)
-{
-	struct sockaddr_in from = *local;
-	int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-
-	if (fd < 0)
-		return -errno;
-	from.sin_port = 0; /* the partner knows us by our address alone */
-	if (bind(fd, (struct sockaddr *)&from, sizeof(from)) < 0) {
-		int r = -errno;
-
-		close(fd);
-		return r;
-	}
-	return fd;
-}
-
 /* The primary does, and the secondary of an ISC dhcpd. */
 static bool link_calls(const struct link *l)
 {
@@ -72,6 +55,34 @@ static void tell_local_gone(struct link *l, int err)
 	l->net->ops.refused(l->net->ops.ctx, l->relation, FO_REFUSED_LOCAL, why);
 }
 
+static void tell_no_socket(struct link *l, int err)
+{
+	char why[200];
+
+	snprintf(why, sizeof(why), "this host gives no socket: %s", strerror(-err));
+	l->net->ops.refused(l->net->ops.ctx, l->relation, FO_REFUSED_SOCKET, why);
+}
+
+/* Negative: told why there is none. Where descriptors or memory are short the address may well be
+ * there: only bind knows. */
+static int bound_socket(struct link *l)
+{
+	struct sockaddr_in from = l->conf->local;
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+
+	if (fd < 0) {
+		tell_no_socket(l, -errno);
+		return -1;
+	}
+	from.sin_port = 0; /* the partner knows us by our address alone */
+	if (bind(fd, (struct sockaddr *)&from, sizeof(from)) < 0) {
+		tell_local_gone(l, -errno);
+		close(fd);
+		return -1;
+	}
+	return fd;
+}
+
 static void link_connect(evutil_socket_t unused, short what, void *arg)
 {
 	struct link *l = arg;
@@ -85,11 +96,9 @@ static void link_connect(evutil_socket_t unused, short what, void *arg)
 	if (l->bev)
 		return;
 	link_arm_retry(l, l->retry_ms); /* replaced as soon as something happens */
-	fd = bound_socket(&l->conf->local);
-	if (fd < 0) { /* it may come: try again */
-		tell_local_gone(l, fd);
+	fd = bound_socket(l);
+	if (fd < 0) /* it may come: try again */
 		return;
-	}
 	if (!link_calls(l)) { /* who is called has to be there */
 		close(fd);
 		return;

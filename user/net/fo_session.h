@@ -20,6 +20,7 @@ enum fo_refused {
 	FO_REFUSED_TLS,
 	FO_REFUSED_CONNECT, /* for a reason that the partner told; not counted */
 	FO_REFUSED_LOCAL,   /* by our own host: the local address; not counted */
+	FO_REFUSED_SOCKET,  /* likewise: a socket at all */
 };
 
 struct fo_net_ops { /* all on the loop thread */
