@@ -452,6 +452,7 @@ void node_partner_lost(struct node *n, enum fo_close_reason why)
 			fo_net_close(n->net, i, why);
 		n->relations[i].ep = NULL; /* made anew from disk */
 		n->relations[i].in_force = false;
+		n->wake[i].due.us = 0; /* nobody is left who would act */
 		n->views[i] = node_view_silent();
 	}
 }

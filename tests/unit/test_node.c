@@ -286,6 +286,7 @@ static void a_refused_record_is_not_believed(void **state)
 	turn();
 	assert_false(node->serving);
 	assert_null(node->relations[0].ep);
+	assert_int_equal(node_partner_next(node).us, MONO_NEVER.us); /* no timer of its, overdue */
 	assert_int_equal(node->outbox.items, 0);
 	wait_until(node->serving);
 	assert_int_equal(pool_get(node->pool, FIRST)->state, LEASE_NONE);
