@@ -698,7 +698,10 @@ static void a_slow_answer_gains_no_time(void **state)
 	certificate_free(&c);
 	listener = they_listen();
 	snprintf(text, sizeof(text), terms, dir, dir, dir);
-	start(text);
+	start(text); /* reads them */
+	(void)unlink(file);
+	(void)unlink(key);
+	(void)rmdir(dir);
 	net->patience_ms = 300;
 	fd = they_accept(listener);
 	assert_true(they_drip(fd, FO_CONNECT));
@@ -706,9 +709,6 @@ static void a_slow_answer_gains_no_time(void **state)
 	assert_int_equal(ups, 0);
 	close(fd);
 	close(listener);
-	(void)unlink(file);
-	(void)unlink(key);
-	(void)rmdir(dir);
 }
 
 /* Our own address is taken away: told by who calls and by who is called; the link is made when it

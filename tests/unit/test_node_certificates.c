@@ -72,11 +72,13 @@ static void load(int days, int ca_days)
 
 static int setup(void **state)
 {
+	static int64_t days;
+
 	(void)state;
 	node.conf = &conf;
 	node.relations = &rel;
 	node.now = clock_now();
-	node.now.mono.us += 100 * DAY_US; /* after every test before */
+	node.now.mono.us += (days += 100) * DAY_US; /* after every test before */
 	node.next_certificates = node.now.mono;
 	rel = (struct node_relation){ .node = &node };
 	(void)news();
