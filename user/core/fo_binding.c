@@ -129,10 +129,12 @@ static uint32_t happened(const struct fo_endpoint *e, uint32_t at)
 	return e->own_kind && at > e->now.wall.sec ? sec_clamp(e->now.wall.sec) : at;
 }
 
-/* What was promised before our clock was set forward lasts as long as the client was told. */
+/* What was promised before our clock was set forward lasts as long as the client was told. With a
+ * free address nobody was promised anything: its potential expiry is of now. */
 static uint32_t lasts(const struct fo_endpoint *e, const struct lease *l, uint32_t until)
 {
-	if (!until || until >= SEC_MAX || !e->lag_sec || l->cltt >= e->lag_since)
+	if (lease_is_free(l) || !until || until >= SEC_MAX || !e->lag_sec ||
+	    l->cltt >= e->lag_since)
 		return until;
 	return sec_clamp(until + e->lag_sec);
 }
