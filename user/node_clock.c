@@ -56,8 +56,7 @@ static bool partners_confirm(const struct node *n, int64_t step, int64_t limit)
 /* What a client was promised lasts as long as it was told, whatever the clock says now. */
 static void lengthen_promises(struct node *n, int64_t step)
 {
-	if (step > 0)
-		n->lag_sec += step;
+	n->lag_sec = fo_clock_lag(n->lag_sec, step);
 	n->lag_since = sec_clamp(n->now.wall.sec);
 }
 
@@ -78,7 +77,7 @@ static void step_to(struct node *n, const char *by)
 
 wall_t node_clock_for(const struct node *n, const struct lease *l)
 {
-	bool before = n->lag_sec && l->cltt < n->lag_since;
+	bool before = n->lag_sec && sec_later(l->cltt, l->starts) < n->lag_since;
 
 	return (wall_t){ n->now.wall.sec - (before ? n->lag_sec : 0) };
 }

@@ -89,8 +89,7 @@ static void step_to(struct world *w, struct server *s, const char *by)
 	TRACE(w, 0, -1, "%c: clock accepted by the %s: %+d s", "PS"[s->i], by, (int)step);
 	s->accepted_us += system_wall(w, s) - boot_clock(w, s) - was;
 	clock_start(w, s);
-	if (step > 0)
-		s->lag_sec += step;
+	s->lag_sec = fo_clock_lag(s->lag_sec, step);
 	s->lag_since = sec_clamp(s->now.wall.sec);
 	s->held_until += s->held_until ? step : 0;
 	s->reclaim_looked = w->us + 3 * SEC; /* time went on all at once */
@@ -132,7 +131,7 @@ void server_accept_clock(struct world *w, struct server *s)
 
 wall_t clock_for(const struct server *s, const struct lease *l)
 {
-	bool before = s->lag_sec && l->cltt < s->lag_since;
+	bool before = s->lag_sec && sec_later(l->cltt, l->starts) < s->lag_since;
 
 	return (wall_t){ s->now.wall.sec - (before ? s->lag_sec : 0) };
 }

@@ -145,6 +145,7 @@ static void load_endpoint(struct server *s)
 	s->overslept = false;
 	s->ep = fo_endpoint_init(mem[s->i], size, &s->conf, s->disk.has_rec ? &s->disk.rec : NULL,
 				 s->disk.starts, s->pool, &s->hash, &sink, &s->now);
+	fo_endpoint_clock_lags(s->ep, s->lag_sec, s->lag_since);
 	fo_endpoint_turn(s->ep, s->open_no, &s->now);
 }
 

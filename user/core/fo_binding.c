@@ -134,7 +134,7 @@ static uint32_t happened(const struct fo_endpoint *e, uint32_t at)
 static uint32_t lasts(const struct fo_endpoint *e, const struct lease *l, uint32_t until)
 {
 	if (lease_is_free(l) || !until || until >= SEC_MAX || !e->lag_sec ||
-	    l->cltt >= e->lag_since)
+	    sec_later(l->cltt, l->starts) >= e->lag_since)
 		return until;
 	return sec_clamp(until + e->lag_sec);
 }

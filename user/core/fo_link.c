@@ -149,6 +149,13 @@ static void learn_clock(struct fo_endpoint *e, const struct fo_msg *m)
 		clocks_agree(e);
 }
 
+int64_t fo_clock_lag(int64_t lag_sec, int64_t by_sec)
+{
+	int64_t lag = lag_sec + by_sec;
+
+	return lag > 0 ? lag : 0;
+}
+
 void fo_endpoint_clock_lags(struct fo_endpoint *e, int64_t sec, uint32_t since)
 {
 	e->lag_sec = sec;
@@ -176,7 +183,7 @@ void fo_endpoint_clock_moved(struct fo_endpoint *e, int64_t by_sec, const struct
 	shift(&e->recover_until, by_sec);
 	shift(&e->hold_until, by_sec);
 	shift(&e->boot, by_sec);
-	e->lag_sec += by_sec > 0 ? by_sec : 0;
+	e->lag_sec = fo_clock_lag(e->lag_sec, by_sec);
 	e->lag_since = sec_clamp(now->wall.sec);
 	e->skew_ms -= by_sec * 1000;
 	e->skew_now -= by_sec * 1000;

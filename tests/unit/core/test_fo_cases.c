@@ -126,8 +126,8 @@ static void clock_set_back(void **state)
 	world_done(w);
 }
 
-/* A clock that was behind and is set right: what was promised by it lasts as long as it was told, at
- * the partner, too. */
+/* A clock that was behind and is set right: what was promised by it lasts as long as it was told,
+ * at the partner, too. */
 static void clock_was_behind(void **state)
 {
 	struct world *w = normal_pair();
@@ -165,6 +165,28 @@ static void clock_was_behind_before(void **state)
 	crash(P, true);
 	boot(P);
 	fo_endpoint_clock_lags(P->ep, 300, (uint32_t)now_of(P).wall.sec);
+	boot(S);
+	assert_true(settle(w, FO_NORMAL, FO_NORMAL, 20));
+	l = pool_get(S->pool, w->client_addr[1]);
+	assert_int_equal(l->state, LEASE_ACTIVE);
+	assert_in_range(l->expires - now_of(S).wall.sec, 10, 30);
+	world_done(w);
+}
+
+/* Set wrong and right again: what was promised before both is over when it says so. */
+static void clock_there_and_back(void **state)
+{
+	struct world *w = normal_pair();
+	const struct lease *l;
+
+	(void)state;
+	w->check_promises = false;
+	crash(S, true);
+	run(w, 5);
+	assert_true(request(P, 1, true));
+	run(w, 1);
+	set_clock(P, 300);
+	set_clock(P, -300);
 	boot(S);
 	assert_true(settle(w, FO_NORMAL, FO_NORMAL, 20));
 	l = pool_get(S->pool, w->client_addr[1]);
@@ -515,6 +537,7 @@ int main(void)
 		cmocka_unit_test(clock_set_back),
 		cmocka_unit_test(clock_was_behind),
 		cmocka_unit_test(clock_was_behind_before),
+		cmocka_unit_test(clock_there_and_back),
 		cmocka_unit_test(clock_was_ahead),
 		cmocka_unit_test(smaller_limit_of_skew),
 		cmocka_unit_test(t001_1_clocks_apart),

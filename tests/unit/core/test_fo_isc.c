@@ -1189,6 +1189,29 @@ static void test_share_is_refusable(void **state)
 	}
 }
 
+/* An ISC tells no CLTT of what it did not see itself: when the lease began says as well whether it
+ * was promised before our clock was set. */
+static void test_begun_after_the_step(void **state)
+{
+	struct world *w = beside_isc(true);
+	struct fo_binding b = told(FIRST + 10, LEASE_ACTIVE, 7), out;
+	struct fo_client_octets room;
+
+	(void)state;
+	fo_endpoint_clock_lags(P->ep, 3600, now_sec(w));
+	for (unsigned i = 0; i < 2; i++) {
+		b.addr = FIRST + 10 + i;
+		b.stos = now_sec(w) - (i ? 10 : 0);
+		b.expires = b.pet = now_sec(w) + 60;
+		assert_int_equal(update(P, &b), 0);
+		run(w, 1);
+		assert_true(fo_to_binding(P->ep, pool_get(P->pool, b.addr), &room, &out));
+		assert_int_equal(out.status, LEASE_ACTIVE);
+		assert_int_equal(out.expires, b.expires + (i ? 3600 : 0));
+	}
+	world_done(w);
+}
+
 static void test_reservations_stay_here(void **state) /* decision A22 */
 {
 	struct world *w = beside_isc(true);
@@ -1498,6 +1521,7 @@ int main(void)
 		cmocka_unit_test(test_expired_alone),
 		cmocka_unit_test(test_one_second_one_word),
 		cmocka_unit_test(test_share_is_refusable),
+		cmocka_unit_test(test_begun_after_the_step),
 		cmocka_unit_test(test_reservations_stay_here),
 		cmocka_unit_test(test_asks_an_isc_primary),
 		cmocka_unit_test(test_halves_in_hot_standby),
