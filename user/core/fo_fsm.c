@@ -279,15 +279,20 @@ static struct fo_step protocol_event(const struct fo_end *cur, const struct fo_i
 	return fsm_unexpected(cur);
 }
 
+/* The time that one and the same pause began at, told once more, differs by as much: clocks are
+ * corrected from a difference of 2 s on, then by all of it, and are read in whole seconds; slewing
+ * adds to that. */
+#define SAME_PAUSE_SEC 5
+
 /* A pause tells nothing of what came before it. It began after our state did: unless this is the
  * pause of which we know, or it was recovering from us when last heard, the partner may have served
- * in between. (Clocks are corrected to the second.) */
+ * in between. */
 static bool peer_ran(const struct fo_end *cur, const struct fo_in *in)
 {
 	if (in->peer_state != FO_PAUSED || in->peer_stos <= cur->stos)
 		return false;
 	if (cur->peer == FO_PAUSED)
-		return in->peer_stos > sec_clamp((int64_t)cur->peer_stos + 1);
+		return in->peer_stos > sec_clamp((int64_t)cur->peer_stos + SAME_PAUSE_SEC);
 	return cur->peer != FO_RECOVER && cur->peer != FO_RECOVER_WAIT;
 }
 

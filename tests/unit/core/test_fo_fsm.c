@@ -263,8 +263,9 @@ static void pause_after_partner_down(void **state)
 		{ "it recovered from us", R, BEFORE, STOS + 1, 0, PD },
 		{ "it waited", RW, BEFORE, STOS + 1, 0, PD },
 		{ "the same pause", PA, BEFORE, BEFORE, 0, PD },
-		{ "the same, by a clock corrected anew", PA, BEFORE, BEFORE + 1, 0, PD },
-		{ "another pause", PA, BEFORE, BEFORE + 2, 0, PC },
+		{ "the same, by a clock corrected anew", PA, BEFORE, BEFORE + 3, 0, PD },
+		{ "the same, by a clock slewed as well", PA, BEFORE, BEFORE + 5, 0, PD },
+		{ "another pause", PA, BEFORE, BEFORE + 6, 0, PC },
 		{ "an ISC", N, BEFORE, STOS + 1, 1, PD },
 	};
 

@@ -1,0 +1,61 @@
+/*
+ * Who was away for long and meets a partner that has nothing to tell, since it lost its storage or
+ * rests: how long service is held back, and what ends that. Two endpoints over memory, see
+ * fo_world.h. Decisions A7, A8; failover-behaviour §3.6.
+ */
+#include "fo_world.h"
+
+#define P (&w->n[0])
+#define S (&w->n[1])
+
+static struct world *normal_pair(void)
+{
+	struct world *w = malloc(sizeof(*w));
+
+	assert_non_null(w);
+	world_init(w, 2);
+	P->conf.after_outage_hold = S->conf.after_outage_hold = true;
+	start_both(w);
+	assert_true(settle(w, FO_NORMAL, FO_NORMAL, 10));
+	return w;
+}
+
+static const char *operate(struct node *n, enum fo_event ev, uint32_t since)
+{
+	const char *why;
+
+	TURN(n, now);
+	why = fo_endpoint_operate(n->ep, ev, since, &now);
+	turn_end(n);
+	return why;
+}
+
+/* The secondary's clock is slewed while both rest: the pause that the primary knows begins at other
+ * times by its clock. It has not become another. */
+static void test_pause_by_a_slewed_clock(void **state)
+{
+	struct world *w = normal_pair();
+
+	(void)state;
+	w->check_promises = false; /* they are counted by one clock */
+	run(w, 5);
+	assert_null(operate(S, FO_EV_OP_PAUSE, 0));
+	run(w, 1);
+	assert_null(operate(P, FO_EV_OP_PARTNER_DOWN, 0));
+	run(w, 1);
+	drop_link(w, NULL, FO_CLOSE_SILENT);
+	S->skew = -3;
+	run(w, 5);
+	assert_int_equal(state_of(P), FO_PARTNER_DOWN);
+	assert_true(P->ep->heard && P->ep->rec.end.peer_stos > P->ep->rec.end.stos);
+	world_done(w);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_pause_by_a_slewed_clock),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
