@@ -42,11 +42,18 @@ static void compare_memory(struct fo_endpoint *e, const struct fo_connect *c)
 	fo_event(e, "storage-lost", "the partner remembers more than we do", 0, 0, 0);
 }
 
+/* What a partner that was told of its loss becomes, or has been: that is on its disk before it can
+ * say so. One that was forced to serve has a conflict to resolve, and never shows RECOVER. */
+static bool knows_its_loss(uint8_t state)
+{
+	return state == FO_RECOVER || state == FO_POTENTIAL_CONFLICT || state == FO_NORMAL;
+}
+
 /* The partner's counter is remembered once it has learned that its storage is an older one. */
 void fo_remember_start(struct fo_endpoint *e, uint8_t state)
 {
 	if (!e->own_kind || e->rec.peer_start_count == e->peer_count ||
-	    (e->tell_lost && state != FO_RECOVER))
+	    (e->tell_lost && !knows_its_loss(state)))
 		return;
 	e->tell_lost = false;
 	e->rec.peer_start_count = e->peer_count;

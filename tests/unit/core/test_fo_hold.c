@@ -51,10 +51,46 @@ static void test_pause_by_a_slewed_clock(void **state)
 	world_done(w);
 }
 
+/* A lost store that was forced to serve is resolved as a conflict: RECOVER is never shown. What the
+ * partner has learned that way it is not told again with the next link. */
+static void lost_and_resolved(unsigned who)
+{
+	struct world *w = normal_pair();
+	struct node *n = &w->n[who], *o = &w->n[!who];
+
+	for (unsigned i = 0; i < 2; i++) { /* starts that the new store does not know of */
+		crash(n, true);
+		boot(n);
+		assert_true(settle(w, FO_NORMAL, FO_NORMAL, 8));
+	}
+	crash(n, true);
+	lose_disk(n);
+	boot(n);
+	assert_null(operate(n, FO_EV_OP_FORCE_PARTNER_DOWN, 0));
+	n->n_trace = 0;
+	assert_true(settle(w, FO_NORMAL, FO_NORMAL, 60));
+	assert_int_equal(n->trace[0], FO_POTENTIAL_CONFLICT);
+	assert_int_equal(o->disk.rec.peer_start_count, n->disk.starts);
+	n->n_trace = 0;
+	drop_link(w, NULL, FO_CLOSE_SILENT);
+	assert_true(settle(w, FO_NORMAL, FO_NORMAL, 8));
+	assert_int_equal(n->n_trace, 2); /* COMMUNICATIONS-INTERRUPTED, NORMAL */
+	assert_false(o->ep->tell_lost);
+	world_done(w);
+}
+
+static void test_lost_store_resolved_is_told_once(void **state)
+{
+	(void)state;
+	lost_and_resolved(0);
+	lost_and_resolved(1);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_pause_by_a_slewed_clock),
+		cmocka_unit_test(test_lost_store_resolved_is_told_once),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
