@@ -153,6 +153,7 @@ static void begin_hold(struct fo_endpoint *e, uint8_t from)
 	bool alone = from == FO_STARTUP && !e->heard;
 	int64_t since = alone ? (int64_t)e->boot : e->now.wall.sec;
 
+	e->peer_lost &= e->heard; /* of before that it tells nothing */
 	if (e->conf->after_outage_hold) {
 		e->hold = true;
 		e->hold_until = sec_clamp(since + longest_promise(e));

@@ -128,6 +128,7 @@ struct fo_endpoint {
 	bool isc;  /* the partner is of another make, as last heard; its rules are ISC's */
 	bool runs; /* the partner understands runs */
 	bool heard_since_start, hold, partner_sign;
+	bool peer_lost;	     /* as last heard (in this hold): what it promised it has lost */
 	bool tell_lost;	     /* the partner is to learn that its storage is older than it was */
 	uint64_t peer_count; /* its start counter as told on this link; 0: not told */
 	uint32_t xid, connect_xid, asked_xid; /* last used; of CONNECT; of our UPDREQ, 0 none */

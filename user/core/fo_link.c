@@ -218,7 +218,7 @@ static void on_state(struct fo_endpoint *e, const struct fo_msg *m)
 {
 	struct fo_state_msg s;
 	bool first = !e->heard, listening = e->tell_at.us != MONO_NEVER.us;
-	bool since_start = !e->heard_since_start;
+	bool knew = e->peer_lost;
 	struct fo_in in;
 
 	if (!fo_msg_read_state(m, &s) || !fo_state_valid(s.state)) {
@@ -231,8 +231,9 @@ static void on_state(struct fo_endpoint *e, const struct fo_msg *m)
 		fo_link_tell(e);
 	if (!e->own_kind) /* it may have recovered before we have */
 		e->new_pair |= !fo_any(e->rec.incarnation, 16) && s.state == FO_RECOVER;
-	if (e->hold && (recovers(s.state) || e->tell_lost)) {
-		if (since_start)
+	e->peer_lost = recovers(s.state) || e->tell_lost;
+	if (e->hold && e->peer_lost) {
+		if (!knew)
 			fo_hold_anew(e);
 	} else if (e->hold && !(s.startup && e->rec.end.state == FO_PARTNER_DOWN)) {
 		/* (what it says in STARTUP means nothing to who is in PARTNER-DOWN) */

@@ -86,11 +86,53 @@ static void test_lost_store_resolved_is_told_once(void **state)
 	lost_and_resolved(1);
 }
 
+/* Paused for longer than MCLT, while the secondary served, and resumed alone: held back. */
+static struct world *resumed_alone(void)
+{
+	struct world *w = normal_pair();
+
+	run(w, 5);
+	assert_null(operate(P, FO_EV_OP_PAUSE, 0));
+	run(w, 40);
+	w->partition = true;
+	run(w, 5);
+	assert_null(operate(P, FO_EV_OP_RESUME, 0));
+	run(w, 1);
+	assert_true(state_of(P) == FO_COMM_INT && P->view.hold && P->ep->heard_since_start);
+	return w;
+}
+
+/* The secondary served until just now, and is back without its storage. */
+static void replace_secondary(struct world *w)
+{
+	crash(S, true);
+	lose_disk(S);
+	w->partition = false;
+	boot(S);
+}
+
+/* It was heard before we were paused; what it promised since lasts for MCLT after its loss. */
+static void test_hold_of_a_pause_outlives_a_loss(void **state)
+{
+	struct world *w = resumed_alone();
+
+	(void)state;
+	run(w, 24);
+	replace_secondary(w);
+	run(w, 10); /* longer than MCLT after the end of our pause */
+	assert_int_equal(P->ep->rec.end.peer, FO_RECOVER_WAIT);
+	assert_true(P->view.hold && !P->view.serve_new);
+	assert_true(settle(w, FO_NORMAL, FO_NORMAL, 30));
+	assert_true(P->view.serve_new);
+	world_done(w);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_pause_by_a_slewed_clock),
 		cmocka_unit_test(test_lost_store_resolved_is_told_once),
+		cmocka_unit_test(test_hold_of_a_pause_outlives_a_loss),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
