@@ -1,6 +1,6 @@
 /*
  * The node and its partners: who is called again and when, who does not read, two of whom one says
- * too much, and whom a turn touches.
+ * too much, whom a turn touches, and who hears of a commit.
  *
  * Needs namespaces (as root, or of a user of one's own); skipped without.
  */
@@ -235,10 +235,81 @@ static void a_turn_touches_who_has_to_act(void **state)
 	two_closed();
 }
 
+/* --- who hears of a commit ---------------------------------------------------------------------
+ */
+
+#define WEST_FIRST 0x0a080100u
+
+static struct fo_endpoint *endpoint_of(unsigned relation)
+{
+	return node->relations[relation].ep;
+}
+
+static void sink_one(unsigned relation)
+{
+	const struct fo_sink *s = &endpoint_of(relation)->sink;
+	struct lease l = known_lease(relation == WEST ? WEST_FIRST : FIRST, wall() + 600);
+	struct lease_client c = client_of(l.addr);
+
+	s->put(s->ctx, &l, &c);
+}
+
+static void sink_run(unsigned relation)
+{
+	const struct fo_sink *s = &endpoint_of(relation)->sink;
+	struct lease l = { .addr = WEST_FIRST + 8, .state = LEASE_FREE, .stos = wall() };
+
+	s->put_run(s->ctx, &l, 4);
+}
+
+static void sink_record(unsigned relation)
+{
+	const struct fo_sink *s = &endpoint_of(relation)->sink;
+
+	s->persist(s->ctx, &endpoint_of(relation)->rec);
+}
+
+/* What @put puts through the sink alone is committed: nobody has asked for the endpoint. */
+static void commit_of(void (*put)(unsigned relation), unsigned relation)
+{
+	uint64_t batch;
+
+	node_turn_begin(node);
+	put(relation);
+	batch = node_wait_for(node);
+	assert_true(batch > node->durable);
+	node_turn_end(node);
+	wait_until(node->durable >= batch);
+}
+
+/* Of a commit hears who has put something, by whichever way, and nobody else. */
+static void of_a_commit_hears_who_waits_for_it(void **state)
+{
+	static void (*const put[])(unsigned relation) = { sink_one, sink_run, sink_record };
+
+	(void)state;
+	two_links();
+	node->next_refresh = mono_add_us(node->now.mono, 60000000); /* when all are looked at */
+	commit_of(sink_one, CAMPUS); /* what both have put before is told */
+	for (unsigned i = 0; i < sizeof(put) / sizeof(put[0]); i++) {
+		uint64_t known = endpoint_of(WEST)->durable;
+
+		commit_of(sink_one, CAMPUS);
+		assert_int_equal(endpoint_of(CAMPUS)->durable, node->durable);
+		assert_int_equal(endpoint_of(WEST)->durable, known);
+		assert_true(known < node->durable);
+		commit_of(put[i], WEST);
+		assert_int_equal(endpoint_of(WEST)->durable, node->durable);
+	}
+	two_closed();
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(a_turn_touches_who_has_to_act, setup, teardown),
+		cmocka_unit_test_setup_teardown(of_a_commit_hears_who_waits_for_it, setup,
+						teardown),
 		cmocka_unit_test_setup_teardown(a_good_link_is_tried_again_at_once, setup,
 						teardown),
 		cmocka_unit_test_setup_teardown(a_flood_delays_nobody, setup, teardown),
