@@ -15,6 +15,7 @@
 
 #define DAY 86400
 #define TOLD_BEFORE (30 * DAY)
+#define TOLD_PER_MIN 60
 
 struct told_end {
 	const char *whose, *file, *next;
@@ -26,6 +27,7 @@ static void tell(struct node_relation *r, const struct fo_tls_end *end, struct t
 	const char *name = n->conf->relations[r->index].fo.name;
 	int64_t left = end->at.sec - n->now.wall.sec;
 	char quoted[160], subject[200], file[300], at[24], line[500];
+	uint64_t key;
 
 	if (left >= TOLD_BEFORE)
 		return;
@@ -35,7 +37,9 @@ static void tell(struct node_relation *r, const struct fo_tls_end *end, struct t
 		 t.file ? log_quote(t.file, strlen(t.file), file, sizeof(file)) : "-",
 		 log_quote(end->subject, strlen(end->subject), subject, sizeof(subject)),
 		 node_time_text(end->at, at), (int)(left / DAY), t.next);
-	if (node_may_tell_again(r, line))
+	key = node_said_key(line, UINT32_MAX);
+	if (!node_said_lately(&r->attempts, key, n->now.mono) &&
+	    node_may_say(&r->attempts, key, TOLD_PER_MIN, n->now.mono))
 		log_event(left > 0 ? LOG_L_WARNING : LOG_L_ERROR, "certificate-ends", "%s", line);
 }
 

@@ -180,12 +180,12 @@ static const char *name_of(const struct node_relation *r, char quoted[160])
 
 /* --- what was told already -------------------------------------------------------------------- */
 
-#define TOLD 1024 /* of what was told within the last minute, or hour */
+#define TOLD 1024 /* refusals that were told within the last minute, or hour */
 #define TOLD_NEAR 8
 #define MINUTE_US 60000000LL
 #define HOUR_US (60 * MINUTE_US)
 
-enum { TOLD_BY_PARTNER = 1, TOLD_BY_US, TOLD_EVENT }; /* the key's last octet */
+enum { TOLD_BY_PARTNER = 1, TOLD_BY_US }; /* the key's last octet */
 
 /* Told already: not before @until again. */
 static struct told {
@@ -225,25 +225,50 @@ static uint32_t hash_words(const char *s)
 	return h;
 }
 
-static bool words_again(struct node_relation *r, unsigned kind, const char *words)
+uint64_t node_said_key(const char *words, uint32_t about)
 {
-	uint64_t key = (uint64_t)hash_words(words) << 32 | (uint64_t)(r->index & 0xffff) << 16 |
-		       (uint64_t)kind << 8 | TOLD_EVENT;
-
-	return may_tell(r, key, MINUTE_US);
+	return (uint64_t)hash_words(words) << 32 | about;
 }
 
-bool node_may_tell_again(struct node_relation *r, const char *words)
+bool node_said_lately(const struct node_said *s, uint64_t key, mono_t now)
 {
-	return words_again(r, UINT8_MAX, words);
+	for (unsigned i = 0; i < NODE_SAID; i++)
+		if (s->slot[i].key == key && s->slot[i].until.us > now.us)
+			return true;
+	return false;
+}
+
+/* Where there is no room to remember it is said all the same: the bound holds, and the first sign
+ * of something new is worth more than a repetition costs. */
+bool node_may_say(struct node_said *s, uint64_t key, unsigned per_min, mono_t now)
+{
+	if (!log_allow(&s->limit, per_min, now))
+		return false;
+	for (unsigned i = 0; i < NODE_SAID; i++) {
+		if (s->slot[i].until.us > now.us)
+			continue;
+		s->slot[i].key = key;
+		s->slot[i].until = mono_add_us(now, MINUTE_US);
+		break;
+	}
+	return true;
+}
+
+static bool may_tell_attempt(struct node_relation *r, const struct kind *k, const char *why)
+{
+	uint64_t key = node_said_key(why, (uint32_t)(k - kinds));
+	mono_t now = r->node->now.mono;
+
+	return !node_said_lately(&r->attempts, key, now) &&
+	       node_may_say(&r->attempts, key, EVENTS_PER_MIN, now);
 }
 
 static bool may_tell_kind(struct node_relation *r, const struct kind *k, const char *why)
 {
 	if (k->bound == OF_LIFE)
 		return log_allow(&r->limit_life, LIFE_EVENTS_PER_MIN, r->node->now.mono);
-	if (k->bound == OF_ATTEMPTS && !words_again(r, (unsigned)(k - kinds), why))
-		return false;
+	if (k->bound == OF_ATTEMPTS)
+		return may_tell_attempt(r, k, why);
 	return log_allow(&r->limit, EVENTS_PER_MIN, r->node->now.mono);
 }
 

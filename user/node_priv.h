@@ -33,6 +33,16 @@ enum node_audit {
 	AUDIT_EXPIRE,
 };
 
+/* Words that were written within the last minute, and how many. */
+#define NODE_SAID 16
+struct node_said {
+	struct {
+		uint64_t key;
+		mono_t until;
+	} slot[NODE_SAID];
+	struct log_limit limit;
+};
+
 struct node_relation {
 	struct node *node;
 	unsigned index;
@@ -48,6 +58,7 @@ struct node_relation {
 	bool persisted;	  /* its record was put in this turn */
 	bool broken;	  /* something for the partner found no room: close */
 	struct log_limit limit, limit_life; /* of events that updates cause; of others */
+	struct node_said attempts;	    /* of events of connections */
 };
 
 /* When a relationship is to be looked at. Every turn walks through all of these, and touches the
@@ -215,8 +226,12 @@ void node_certificates_of(struct node_relation *r); /* told where they end soon 
 void node_certificates_watch(struct node *n);	    /* of all relationships, once a day */
 
 /* node_events.c */
-const char *node_time_text(wall_t t, char buf[24]);		      /* "-" for 0 */
-bool node_may_tell_again(struct node_relation *r, const char *words); /* once a minute */
+const char *node_time_text(wall_t t, char buf[24]); /* "-" for 0 */
+/* Who says the same again and again asks first whether it was said within the last minute, then
+ * whether it may be, which is remembered. */
+uint64_t node_said_key(const char *words, uint32_t about);
+bool node_said_lately(const struct node_said *s, uint64_t key, mono_t now);
+bool node_may_say(struct node_said *s, uint64_t key, unsigned per_min, mono_t now);
 enum log_level node_state_level(unsigned from, unsigned to);
 void node_partner_event(struct node_relation *r, const char *what, const char *why, uint32_t addr,
 			uint32_t a, uint32_t b);

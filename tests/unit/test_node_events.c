@@ -40,6 +40,7 @@ static unsigned news(void) /* how many events came since the last call; @last is
 static int setup(void **state)
 {
 	(void)state;
+	conf.relations = relations;
 	conf.scopes = (struct scope_table){ scopes, 1, ranges, 1 };
 	node.conf = &conf;
 	node.now.mono.us += 100LL * 3600 * 1000000;
@@ -113,7 +114,6 @@ static void attempts_are_told_once(void **state)
 	node.now.mono.us += 10000000;
 	node_partner_event(&rel, "connect-refused", both, 0, 0, 0);
 	assert_int_equal(news(), 1);
-	conf.relations = relations;
 }
 
 static void refuse(uint32_t addr, uint8_t reason, bool by_us)
@@ -219,6 +219,68 @@ static void a_storm_is_bounded(void **state)
 	assert_int_equal(node.count.refusals_untold, 5000 - n);
 }
 
+/* Thousands of refused addresses of one relationship silence neither another one's connection nor
+ * its own, and what is said of connections is no refusal. */
+static void a_storm_silences_no_attempt(void **state)
+{
+	struct node_relation other = { .node = &node, .index = 1 };
+	struct conf_relation two[2] = { relations[0], relations[0] };
+	uint64_t untold;
+
+	(void)state;
+	conf.relations = two;
+	for (uint32_t a = 0; a < 5000; a++)
+		refuse(0x0a090000 + a, FO_REJECT_IN_USE, true);
+	untold = node.count.refusals_untold;
+	(void)news();
+	node_partner_event(&other, "digest-wrong", "it is another secret's", 0, 0, 0);
+	assert_int_equal(news(), 1);
+	assert_string_equal(last.what, "digest-wrong");
+	node_partner_event(&rel, "tls-failed", "no certificate", 0, 0, 0);
+	assert_int_equal(news(), 1);
+	assert_int_equal(node.count.refusals_untold, untold);
+}
+
+/* What was left out for the bound is not remembered as said. */
+static void what_was_not_said_is_not_said(void **state)
+{
+	uint64_t a = node_said_key("a", 0), b = node_said_key("b", 0);
+	struct node_said s = { 0 };
+
+	(void)state;
+	assert_true(node_may_say(&s, a, 1, node.now.mono));
+	node.now.mono.us += 59000000;
+	assert_true(node_said_lately(&s, a, node.now.mono));
+	assert_false(node_may_say(&s, b, 1, node.now.mono));
+	node.now.mono.us += 1000000;
+	assert_false(node_said_lately(&s, a, node.now.mono));
+	assert_false(node_said_lately(&s, b, node.now.mono));
+	assert_true(node_may_say(&s, b, 1, node.now.mono));
+}
+
+/* Always something else to say: more than can be remembered is told, up to the bound. */
+static void attempts_without_end(void **state)
+{
+	char why[20];
+	unsigned n = 0;
+
+	(void)state;
+	node.count.refusals_untold = 0;
+	for (unsigned i = 0; i < 500; i++) {
+		snprintf(why, sizeof(why), "reason %u", i);
+		node_partner_event(&rel, "tls-failed", why, 0, 0, 0);
+		n += news();
+	}
+	assert_int_equal(n, 60);
+	assert_int_equal(node.count.refusals_untold, 0);
+	for (unsigned i = 0; i < 4; i++) {
+		node.now.mono.us += i == 0 ? 59000000 : i == 1 ? 1000000 : 0;
+		node_partner_event(&rel, "tls-failed", "at last", 0, 0, 0);
+		assert_int_equal(news(), i == 1);
+	}
+	says("at last");
+}
+
 static void one_event_for_a_range(void **state) /* decision A16 */
 {
 	unsigned n = 0;
@@ -278,6 +340,9 @@ int main(void)
 		cmocka_unit_test_setup(duel_of_one_client, setup),
 		cmocka_unit_test_setup(once_a_minute, setup),
 		cmocka_unit_test_setup(a_storm_is_bounded, setup),
+		cmocka_unit_test_setup(a_storm_silences_no_attempt, setup),
+		cmocka_unit_test_setup(what_was_not_said_is_not_said, setup),
+		cmocka_unit_test_setup(attempts_without_end, setup),
 		cmocka_unit_test_setup(one_event_for_a_range, setup),
 		cmocka_unit_test(names_of_counters),
 	};
