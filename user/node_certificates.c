@@ -15,35 +15,53 @@
 
 #define DAY 86400
 #define TOLD_BEFORE (30 * DAY)
-#define TOLD_PER_MIN 60
+#define TOLD_PER_MIN 20 /* of all relationships together; the others follow */
+#define MINUTE_US 60000000ll
 
 struct told_end {
 	const char *whose, *file, *next;
+	uint32_t at; /* the partner's address, for what is known by no file */
 };
 
-static void tell(struct node_relation *r, const struct fo_tls_end *end, struct told_end t)
+/* Many relationships may have one and the same: the words about it, without the name of the
+ * relationship, are said once. False: too much is said in this minute. */
+static bool tell(struct node_relation *r, const struct fo_tls_end *end, struct told_end t)
 {
-	const struct node *n = r->node;
+	struct node *n = r->node;
 	const char *name = n->conf->relations[r->index].fo.name;
 	int64_t left = end->at.sec - n->now.wall.sec;
 	char quoted[160], subject[200], file[300], at[24], line[500];
 	uint64_t key;
 
 	if (left >= TOLD_BEFORE)
-		return;
-	snprintf(line, sizeof(line),
-		 "relationship=%s whose=%s file=%s subject=%s ends=%s days-left=%d next=\"%s\"",
-		 log_quote(name, strlen(name), quoted, sizeof(quoted)), t.whose,
-		 t.file ? log_quote(t.file, strlen(t.file), file, sizeof(file)) : "-",
+		return true;
+	snprintf(line, sizeof(line), "whose=%s file=%s subject=%s ends=%s days-left=%d next=\"%s\"",
+		 t.whose, t.file ? log_quote(t.file, strlen(t.file), file, sizeof(file)) : "-",
 		 log_quote(end->subject, strlen(end->subject), subject, sizeof(subject)),
 		 node_time_text(end->at, at), (int)(left / DAY), t.next);
-	key = node_said_key(line, UINT32_MAX);
-	if (!node_said_lately(&r->attempts, key, n->now.mono) &&
-	    node_may_say(&r->attempts, key, TOLD_PER_MIN, n->now.mono))
-		log_event(left > 0 ? LOG_L_WARNING : LOG_L_ERROR, "certificate-ends", "%s", line);
+	key = node_said_key(line, t.at);
+	if (node_said_lately(&n->certificates, key, n->now.mono))
+		return true;
+	if (!node_may_say(&n->certificates, key, TOLD_PER_MIN, n->now.mono))
+		return false;
+	log_event(left > 0 ? LOG_L_WARNING : LOG_L_ERROR, "certificate-ends", "relationship=%s %s",
+		  log_quote(name, strlen(name), quoted, sizeof(quoted)), line);
+	return true;
 }
 
-static void watch_ours(struct node_relation *r, const struct conf_relation *c)
+/* One file for all relationships is what is usual: the first of them speaks of it. */
+static bool is_of_an_earlier(const struct node_relation *r, const char *file)
+{
+	for (unsigned i = 0; i < r->index; i++) {
+		const char *other = r->node->conf->relations[i].tls.certificate;
+
+		if (other && !strcmp(other, file))
+			return true;
+	}
+	return false;
+}
+
+static bool watch_ours(struct node_relation *r, const struct conf_relation *c)
 {
 	static const struct told_end ours = {
 		.whose = "ours",
@@ -54,11 +72,12 @@ static void watch_ours(struct node_relation *r, const struct conf_relation *c)
 	struct fo_tls_end end;
 
 	t.file = c->tls.certificate;
-	if (tls && fo_tls_end_of_ours(tls, &end))
-		tell(r, &end, t);
+	if (!tls || is_of_an_earlier(r, t.file) || !fo_tls_end_of_ours(tls, &end))
+		return true;
+	return tell(r, &end, t);
 }
 
-static void watch_theirs(struct node_relation *r, const struct conf_relation *c)
+static bool watch_theirs(struct node_relation *r, const struct conf_relation *c)
 {
 	static const struct told_end theirs = {
 		.whose = "partner",
@@ -73,27 +92,37 @@ static void watch_theirs(struct node_relation *r, const struct conf_relation *c)
 	struct told_end t;
 
 	if (!r->node->net || !fo_net_partner_end(r->node->net, r->index, &end))
-		return;
+		return true;
 	t = end.ca ? their_ca : theirs;
 	if (end.ca)
 		t.file = c->tls.partner_ca;
-	tell(r, &end, t);
+	else
+		t.at = c->partner.sin_addr.s_addr;
+	return tell(r, &end, t);
 }
 
-void node_certificates_of(struct node_relation *r)
+bool node_certificates_of(struct node_relation *r)
 {
 	const struct conf_relation *c = &r->node->conf->relations[r->index];
+	bool ours = watch_ours(r, c);
 
-	watch_ours(r, c);
-	watch_theirs(r, c);
+	return watch_theirs(r, c) && ours;
 }
 
+/* Where too many end, the walk goes on from there as soon as more may be said. */
 void node_certificates_watch(struct node *n)
 {
 	if (n->now.mono.us < n->next_certificates.us)
 		return;
-	for (unsigned i = 0; i < n->conf->n_relations; i++)
-		if (n->conf->relations[i].tls.certificate)
-			node_certificates_of(&n->relations[i]);
+	for (; n->certificates_at < n->conf->n_relations; n->certificates_at++) {
+		unsigned i = n->certificates_at;
+
+		if (!n->conf->relations[i].tls.certificate ||
+		    node_certificates_of(&n->relations[i]))
+			continue;
+		n->next_certificates = mono_add_us(n->now.mono, MINUTE_US);
+		return;
+	}
+	n->certificates_at = 0;
 	n->next_certificates = mono_add_us(n->now.mono, DAY * 1000000ll);
 }

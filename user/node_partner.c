@@ -196,7 +196,7 @@ static void net_up(void *ctx, unsigned i, bool ours)
 	if (!fo_net_is_up(n->net, i))
 		return; /* we have just thawed: whatever came in our sleep is closed */
 	if (n->conf->relations[i].tls.certificate)
-		node_certificates_of(&n->relations[i]);
+		(void)node_certificates_of(&n->relations[i]);
 	if (e)
 		fo_endpoint_link_up(e, &n->now, ours);
 	else

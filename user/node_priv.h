@@ -149,6 +149,8 @@ struct node {
 		uint64_t count, us_last, us_max;
 	} switches;
 	struct log_limit limit_malformed;
+	struct node_said certificates;
+	unsigned certificates_at; /* relationship from which on they are looked at */
 };
 
 /* node_turn.c */
@@ -222,7 +224,7 @@ void node_watch_disk(struct node *n);
 void node_watch_interfaces(struct node *n);
 
 /* node_certificates.c */
-void node_certificates_of(struct node_relation *r); /* told where they end soon */
+bool node_certificates_of(struct node_relation *r); /* told where they end soon; false: not all */
 void node_certificates_watch(struct node *n);	    /* of all relationships, once a day */
 
 /* node_events.c */

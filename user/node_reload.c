@@ -183,6 +183,7 @@ static void use(struct node *n, const struct conf *next)
 	n->keys = n->reload.keys;
 	n->reload.keys = NULL;
 	n->next_certificates = n->now.mono;
+	n->certificates_at = 0;
 	log_setup(next->server.log_level, next->server.log_format);
 }
 

@@ -150,6 +150,89 @@ static void at_each_link(void **state)
 	assert_int_equal(news(), 1);
 }
 
+/* --- many relationships -----------------------------------------------------------------------
+ */
+
+#define MANY 64
+
+static struct conf_relation many_confs[MANY];
+static struct node_relation many[MANY];
+
+static void use_many(void)
+{
+	for (unsigned i = 0; i < MANY; i++) {
+		many_confs[i] = relations[0];
+		many[i] = (struct node_relation){ .node = &node, .index = i };
+	}
+	conf.relations = many_confs;
+	conf.n_relations = MANY;
+	node.relations = many;
+}
+
+static int use_one(void **state)
+{
+	(void)state;
+	conf.relations = relations;
+	conf.n_relations = 1;
+	return 0;
+}
+
+static void watch_until_next(int64_t us)
+{
+	int64_t next = node.now.mono.us + us;
+
+	node_certificates_watch(&node);
+	assert_int_equal(node.next_certificates.us, next);
+}
+
+/* One file for all: one event a day, and one when their links come up one after the other. */
+static void one_file_for_many(void **state)
+{
+	(void)state;
+	use_many();
+	load(10, 400);
+	watch_until_next(DAY_US);
+	assert_int_equal(news(), 1);
+	later(DAY_US);
+	watch_until_next(DAY_US);
+	assert_int_equal(news(), 1);
+	for (unsigned i = 1; i < MANY; i++) {
+		later(61 * 1000000);
+		assert_true(node_certificates_of(&many[i]));
+	}
+	assert_int_equal(news(), 0);
+}
+
+/* A file each: so many a minute, and the others in the minutes after it. */
+static void a_file_each(void **state)
+{
+	static char names[MANY][4];
+	unsigned told[4];
+
+	(void)state;
+	use_many();
+	load(10, 400);
+	for (unsigned i = 0; i < MANY; i++) { /* the keys are loaded: it is the names that count */
+		snprintf(names[i], sizeof(names[i]), "%u", i);
+		many_confs[i].tls.certificate = names[i];
+	}
+	for (unsigned i = 0; i < 4; i++) {
+		watch_until_next(i < 3 ? 60000000 : DAY_US);
+		told[i] = news();
+		later(59 * 1000000);
+		node_certificates_watch(&node);
+		assert_int_equal(news(), 0);
+		later(1000000);
+	}
+	assert_int_equal(told[0], 20);
+	assert_int_equal(told[1], 20);
+	assert_int_equal(told[2], 20);
+	assert_int_equal(told[3], MANY - 60);
+	says("file=63");
+	node_certificates_watch(&node);
+	assert_int_equal(news(), 0); /* until tomorrow */
+}
+
 /* --- the partner's ------------------------------------------------------------------------------
  */
 
@@ -174,12 +257,13 @@ static struct bufferevent *end_of(struct event_base *base, int fd, bool client)
 	return bev;
 }
 
-/* Both sides show the same certificate; @l is the link of ours. */
+/* Both sides show the same certificate; @l is the link of ours. Where there are many relationships
+ * all have a link like it. */
 static void theirs_after_a_handshake(bool client)
 {
 	struct event_base *base = event_base_new();
 	struct bufferevent *bev[2];
-	struct link l = { .relation = 0 };
+	struct link l = { .relation = 0 }, links[MANY];
 	struct fo_net net = { .links = &l, .n_links = 1 };
 	int fd[2];
 
@@ -196,7 +280,11 @@ static void theirs_after_a_handshake(bool client)
 	node_certificates_of(&rel);
 	assert_int_equal(news(), 1); /* ours; as long as it is not encrypted there is no other */
 	l.encrypted = true;
-	node_certificates_of(&rel);
+	for (unsigned i = 0; i < MANY; i++)
+		links[i] = l;
+	net.links = links;
+	for (unsigned i = 0; i < conf.n_relations; i++)
+		assert_true(node_certificates_of(&node.relations[i]));
 	node.net = NULL;
 	for (unsigned i = 0; i < 2; i++)
 		bufferevent_free(bev[i]);
@@ -228,6 +316,26 @@ static void of_its_ca(void **state)
 	says("subject=\"/CN=the ca\"");
 }
 
+/* The same CA, or the same partner, for all: once, with whichever link it comes. */
+static void of_the_partner_of_many(void **state)
+{
+	(void)state;
+	use_many();
+	load(300, 9);
+	theirs_after_a_handshake(true);
+	assert_int_equal(news(), 1);
+	says("whose=partner-ca");
+	later(DAY_US);
+	load(9, 400);
+	theirs_after_a_handshake(true);
+	assert_int_equal(news(), 1);
+	says("whose=partner ");
+	later(DAY_US);
+	many_confs[7].partner.sin_addr.s_addr = htonl(0x7f000007); /* another, of the same name */
+	theirs_after_a_handshake(true);
+	assert_int_equal(news(), 2);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -236,6 +344,9 @@ int main(void)
 		cmocka_unit_test_setup(at_each_link, setup),
 		cmocka_unit_test_setup(of_the_partner, setup),
 		cmocka_unit_test_setup(of_its_ca, setup),
+		cmocka_unit_test_setup_teardown(one_file_for_many, setup, use_one),
+		cmocka_unit_test_setup_teardown(a_file_each, setup, use_one),
+		cmocka_unit_test_setup_teardown(of_the_partner_of_many, setup, use_one),
 	};
 	int r;
 
