@@ -51,7 +51,7 @@ static bool same_view(const struct fo_view *a, const struct fo_view *b)
 	       a->serve_new == b->serve_new && a->serve_renew == b->serve_renew &&
 	       a->nak == b->nak && a->hold == b->hold && a->balanced == b->balanced &&
 	       a->limited == b->limited && a->partner_down == b->partner_down && a->isc == b->isc &&
-	       a->mclt == b->mclt && a->mclt_former == b->mclt_former &&
+	       a->mclt == b->mclt && a->mclt_former == b->mclt_former && a->behind == b->behind &&
 	       a->partner_pool_from == b->partner_pool_from;
 }
 
@@ -65,16 +65,32 @@ bool fo_held(const struct fo_endpoint *e)
 	return e->hold || (e->rec.end.state == FO_RECOVER_DONE && !linked);
 }
 
+/* Until a partner is heard after a restart its make is not known; our own kind told its starts. */
+static bool may_be_isc(const struct fo_endpoint *e)
+{
+	return e->isc || (e->conf->dialect != FO_DIALECT_TWINLEASE && e->rec.end.ever_normal &&
+			  !e->own_kind && !e->rec.peer_start_count);
+}
+
+/* An ISC counts its lead from the potential expiry that we told, by its own clock; and a clock that
+ * seems behind may only have been late, so that the limit is all that is known of it. */
+static void wait_for_promises(const struct fo_endpoint *e, struct fo_view *v)
+{
+	bool isc = may_be_isc(e);
+
+	v->mclt_former = fo_former_mclt(e);
+	v->behind = isc ? e->conf->max_clock_skew_sec : 0;
+	v->partner_pool_from = sec_clamp((int64_t)e->rec.end.stos + fo_view_wait(v) +
+					 (isc ? FO_SHARE_PET_SEC : 0));
+}
+
 void fo_refresh_view(struct fo_endpoint *e)
 {
 	struct fo_view v = fo_fsm_view(&e->rec.end, &e->policy, e->rec.mclt, fo_held(e));
 
 	v.isc = e->isc;
-	if (v.partner_down) { /* an ISC counts its lead from the potential expiry that we told */
-		v.mclt_former = fo_former_mclt(e);
-		v.partner_pool_from = sec_clamp((int64_t)e->rec.end.stos + fo_view_wait(&v) +
-						(e->isc ? FO_SHARE_PET_SEC : 0));
-	}
+	if (v.partner_down)
+		wait_for_promises(e, &v);
 	if (v.partner_down && e->conf->lift_lease_limit)
 		v.limited = false;
 	if (fo_closing(e)) {

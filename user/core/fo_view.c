@@ -38,6 +38,7 @@ struct fo_view fo_view_narrow(const struct fo_view *now, const struct fo_view *n
 	v.limited |= next->limited;
 	v.partner_down &= next->partner_down;
 	v.mclt_former = sec_later(now->mclt_former, next->mclt_former);
+	v.behind = sec_later(now->behind, next->behind);
 	v.partner_pool_from = sec_later(now->partner_pool_from, next->partner_pool_from);
 	return v;
 }

@@ -1373,6 +1373,45 @@ static void test_refused_is_answered(void **state)
 	world_done(w);
 }
 
+/* An ISC reads the times that it is told by its own clock, however far behind that is: what it may
+ * promise lasts so much longer by ours. After a restart, too, when it is not there to be known. */
+static void test_waits_for_a_slow_clock(void **state)
+{
+	(void)state;
+	for (unsigned again = 0; again < 2; again++) {
+		struct world *w = beside_isc(true);
+		uint32_t stos, addr, at;
+		const struct lease *l;
+
+		if (again)
+			P->conf.dialect = FO_DIALECT_AUTO;
+		assert_true(request(P, 3, true));
+		run(w, 0.1);
+		addr = w->client_addr[3];
+		(void)take(P, addr, 4, NULL);
+		drop_link(w, NULL, FO_CLOSE_PEER);
+		{
+			TURN(P, now);
+			assert_null(fo_endpoint_operate(P->ep, FO_EV_OP_PARTNER_DOWN, 0, &now));
+			turn_end(P);
+		}
+		run(w, 1);
+		if (again) {
+			crash(P, true);
+			boot(P);
+			run(w, P->conf.startup_sec + 1);
+		}
+		assert_int_equal(state_of(P), FO_PARTNER_DOWN);
+		stos = P->disk.rec.end.stos;
+		l = pool_get(P->pool, addr);
+		at = (l->acked_pet > l->sent_pet ? l->acked_pet : l->sent_pet) + 30 + 60;
+		assert_true(l->acked_pet > stos);
+		assert_int_equal(P->view.partner_pool_from, stos + 30 + 5 + 60);
+		assert_int_equal(binding_reclaim_at(&P->view, l, stos), at);
+		world_done(w);
+	}
+}
+
 /* The link is lost and comes again; both were in NORMAL. */
 static void link_again(struct node *n)
 {
@@ -1529,6 +1568,7 @@ int main(void)
 		cmocka_unit_test(test_never_takes_from_an_isc),
 		cmocka_unit_test(test_refused_is_no_duel),
 		cmocka_unit_test(test_refused_is_answered),
+		cmocka_unit_test(test_waits_for_a_slow_clock),
 		cmocka_unit_test(test_its_news_come_first),
 		cmocka_unit_test(test_disputed),
 	};
