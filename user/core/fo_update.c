@@ -151,6 +151,17 @@ static struct fo_flight *free_flight(struct fo_endpoint *e)
 	return NULL;
 }
 
+/* A row of the walk is behind us: once acknowledged it looks as if it had never been sent. */
+static void walk_on(struct fo_endpoint *e, const struct lease *l, const struct fo_binding *b)
+{
+	if (l->flags & LEASE_DIRTY)
+		return;
+	if (b->run)
+		e->dump.runs = fo_run_behind(e, l);
+	else
+		e->dump.cursor = (uint64_t)l->addr + 1;
+}
+
 static void depart(struct fo_endpoint *e, struct fo_flight *f, const struct lease *l,
 		   const struct fo_binding *b, bool dump)
 {
@@ -162,6 +173,7 @@ static void depart(struct fo_endpoint *e, struct fo_flight *f, const struct leas
 					 .open = true };
 	f->open++;
 	f->dump |= dump;
+	walk_on(e, l, b);
 	if (b->run)
 		pool_run_in_flight(e->pool, l->addr, true);
 	else

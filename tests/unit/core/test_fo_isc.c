@@ -1373,6 +1373,24 @@ static void test_refused_is_answered(void **state)
 	world_done(w);
 }
 
+/* Asked for all by one that takes one message at a time: each address once, and then it is done. */
+static void test_all_one_by_one(void **state)
+{
+	struct world *w = beside_isc(true);
+	struct fo_writer wr;
+	uint64_t sent;
+
+	(void)state;
+	P->ep->peer_window = 1;
+	sent = P->ep->count.updates_sent;
+	begin(P, &wr, FO_UPDREQALL, 0, 77);
+	say(P, &wr);
+	(void)take(P, 0, 6, NULL);
+	assert_int_equal(P->ep->count.updates_sent, sent + 64);
+	assert_int_equal(P->ep->count.sent[FO_UPDDONE], 1);
+	world_done(w);
+}
+
 /* An ISC reads the times that it is told by its own clock, however far behind that is: what it may
  * promise lasts so much longer by ours. After a restart, too, when it is not there to be known. */
 static void test_waits_for_a_slow_clock(void **state)
@@ -1569,6 +1587,7 @@ int main(void)
 		cmocka_unit_test(test_refused_is_no_duel),
 		cmocka_unit_test(test_refused_is_answered),
 		cmocka_unit_test(test_waits_for_a_slow_clock),
+		cmocka_unit_test(test_all_one_by_one),
 		cmocka_unit_test(test_its_news_come_first),
 		cmocka_unit_test(test_disputed),
 	};
