@@ -580,18 +580,22 @@ static void event_grid(void **state)
  * without it. */
 static void startup_meets_lost_partner(void **state)
 {
+	static const uint8_t saved[] = { CI, PD, CD, RI };
+
 	(void)state;
-	for (unsigned p = 0; p < LEN(states); p++)
+	for (unsigned p = 0; p < LEN(states) * LEN(saved); p++)
 		for (unsigned k = 0; k < 2; k++) {
+			uint8_t peer = states[p / LEN(saved)];
 			struct fo_end cur = end_in(ST, true);
-			struct fo_in in = peer_in(states[p], false);
-			bool held = k && (states[p] == R || states[p] == RW);
+			struct fo_in in = peer_in(peer, false);
+			bool held = k && (peer == R || peer == RW);
 			struct fo_step s;
 
-			cur.saved = CI;
+			cur.saved = saved[p % LEN(saved)];
 			cur.last_operational = NOW - MCLT + !k;
 			s = fo_fsm_step(&cur, &in);
 			check_step(&cur, &in, &s);
+			held &= s.next.state == cur.saved; /* else there is a conflict */
 			assert_int_equal(!!(s.todo & FO_DO_HOLD), held);
 			if (held) /* and after a further restart */
 				assert_int_equal(s.next.last_operational, NOW - MCLT);

@@ -127,12 +127,41 @@ static void test_hold_of_a_pause_outlives_a_loss(void **state)
 	world_done(w);
 }
 
+/* In PARTNER-DOWN, and long away: the secondary was repaired, took over in turn, and has lost its
+ * storage since. It is heard before the time to start is over. */
+static void test_hold_in_partner_down_beside_a_loss(void **state)
+{
+	struct world *w = normal_pair();
+
+	(void)state;
+	crash(S, true);
+	run(w, 5);
+	assert_null(operate(P, FO_EV_OP_PARTNER_DOWN, 0));
+	run(w, 2);
+	crash(P, true);
+	w->us += 60 * SEC;
+	lose_disk(S);
+	boot(P);
+	run(w, 1);
+	boot(S);
+	w->connect_at = w->us + 1000;
+	run(w, 0.5);
+	assert_true(P->ep->heard && state_of(P) == FO_PARTNER_DOWN);
+	assert_true(P->view.hold && !P->view.serve_new && P->view.serve_renew);
+	run(w, 28);
+	assert_true(P->view.hold);
+	assert_true(settle(w, FO_NORMAL, FO_NORMAL, 10));
+	assert_true(P->view.serve_new);
+	world_done(w);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_pause_by_a_slewed_clock),
 		cmocka_unit_test(test_lost_store_resolved_is_told_once),
 		cmocka_unit_test(test_hold_of_a_pause_outlives_a_loss),
+		cmocka_unit_test(test_hold_in_partner_down_beside_a_loss),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
