@@ -1,6 +1,7 @@
 # shellcheck shell=bash
 # capture.sh - records the failover link of the network of net.sh and lets Wireshark's dissector, a
-# decoder that is not ours, read what we sent. Called by tests in namespaces. Needs tshark.
+# decoder that is not ours, read what we sent. Called by tests in namespaces. Needs tshark
+# and its dumpcap.
 #
 #   capture_start 1 && ... && capture_stop 1
 #   check "tshark decodes what server 1 sent" capture_decodes 1 "${NET_LINK_ADDR[1]}"
@@ -9,7 +10,11 @@
 # identifier with a zero octet in it gives a warning there. Neither is a fault of the message.
 
 capture_file() { echo "$NET_TMP/link$1.pcap"; }
-capture_possible() { command -v dumpcap >/dev/null && command -v tshark >/dev/null; }
+CAPTURE_PROGRAMS=(dumpcap tshark)
+capture_possible() {
+	local p
+	for p in "${CAPTURE_PROGRAMS[@]}"; do command -v "$p" >/dev/null || return 1; done
+}
 
 # capture_start SERVER [INTERFACE] [PORT] - in the server's namespace, where a cut cable does not end it
 capture_start() {
