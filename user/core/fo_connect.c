@@ -31,6 +31,7 @@ static void compare_memory(struct fo_endpoint *e, const struct fo_connect *c)
 	e->own_kind = c->own_kind;
 	e->runs = c->own_kind && c->features & FO_FEATURE_RUNS;
 	e->new_pair = !ours && !theirs;
+	e->peer_blank = c->own_kind && ours && !theirs;
 	e->peer_count = c->own_kind ? c->start_count & ~FO_START_COUNT_LOST : 0;
 	e->tell_lost = c->own_kind && e->peer_count < e->rec.peer_start_count;
 	if (c->own_kind && c->max_skew && c->max_skew < e->skew_limit)

@@ -119,6 +119,7 @@ struct fo_in fo_input(const struct fo_endpoint *e, enum fo_event ev)
 		.heard_since_start = e->heard_since_start,
 		.now = e->now.wall,
 		.hold = e->hold,
+		.peer_lost = e->peer_lost,
 		.asked = e->asked_xid != 0,
 		.settled = e->heard && !fo_owed(e),
 	};
@@ -246,7 +247,8 @@ static void enter(struct fo_endpoint *e, uint8_t from, const char *why)
 	e->safe_at = e->startup_at = MONO_NEVER;
 	e->recover_until = 0;
 	e->progress = e->now.mono;
-	if (to != FO_COMM_INT && to != FO_RESOLUTION_INT && to != FO_CONFLICT_DONE)
+	if (to != FO_COMM_INT && to != FO_PARTNER_DOWN && to != FO_RESOLUTION_INT &&
+	    to != FO_CONFLICT_DONE)
 		e->hold = false;
 	if (to == FO_NORMAL)
 		make_incarnation(e);

@@ -129,6 +129,7 @@ struct fo_endpoint {
 	bool runs; /* the partner understands runs */
 	bool heard_since_start, hold, partner_sign;
 	bool peer_lost;	     /* as last heard (in this hold): what it promised it has lost */
+	bool peer_blank;     /* it has no past on this link, and we have one */
 	bool tell_lost;	     /* the partner is to learn that its storage is older than it was */
 	uint64_t peer_count; /* its start counter as told on this link; 0: not told */
 	uint32_t xid, connect_xid, asked_xid; /* last used; of CONNECT; of our UPDREQ, 0 none */

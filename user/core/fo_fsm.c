@@ -92,11 +92,12 @@ static uint32_t entry(const struct fo_end *end, const struct fo_in *in)
 }
 
 /* Have we made promises up to now? Returning from STARTUP into a state that serves alone is not
- * among the reasons: whoever is held back there is to be held back after another restart too. */
-static bool promised_until_now(const struct fo_end *cur, enum fo_state to)
+ * among the reasons, nor is what is entered while held back: whoever is held back there is to be
+ * held back after another restart too. */
+static bool promised_until_now(const struct fo_end *cur, const struct fo_in *in, enum fo_state to)
 {
 	return cur->state == FO_NORMAL || to == FO_NORMAL ||
-	       (to == FO_PARTNER_DOWN && cur->state != to) ||
+	       (to == FO_PARTNER_DOWN && cur->state != to && !in->hold) ||
 	       (to == FO_RECOVER && fo_state_operational(cur->state));
 }
 
@@ -111,7 +112,7 @@ struct fo_step fsm_go(const struct fo_end *cur, const struct fo_in *in, enum fo_
 		s.next.stos = sec_clamp(in->now.sec);
 	if (to == FO_PARTNER_DOWN && in->since && in->since < s.next.stos)
 		s.next.stos = in->since;
-	if (promised_until_now(cur, to))
+	if (promised_until_now(cur, in, to))
 		s.next.last_operational = sec_clamp(in->now.sec);
 	if (to == FO_NORMAL)
 		s.next.ever_normal = true;

@@ -99,6 +99,7 @@ struct fo_in {
 	bool heard_since_start; /* some STATE of the partner was heard since our start */
 	wall_t now;
 	bool hold;	/* decision A8 holds us back now */
+	bool peer_lost; /* as last heard, the partner has lost what it promised */
 	bool asked;	/* an UPDREQ or UPDREQALL of ours is unanswered on this link */
 	bool settled;	/* FO_EV_OP_SHUTDOWN: the partner has acknowledged all that we promised */
 	uint32_t since; /* operator's partner-down: UTC sec since when it is known dead, 0 = now */

@@ -111,8 +111,11 @@ struct fo_step fsm_leave_linked(const struct fo_end *cur, const struct fo_in *in
 		s = fsm_go(&e, &seen, (enum fo_state)e.state, s.why);
 	if (s.next.state == FO_RECOVER) /* nothing was promised in between */
 		s.next.last_operational = cur->last_operational;
-	if (serves_alone(s.next.state) && recovers(e.peer) && long_away(&e, in))
+	if (serves_alone(s.next.state) && (recovers(e.peer) || in->peer_lost) &&
+	    long_away(&e, in)) {
 		hold(&s, "long away, and the partner has lost what it promised meanwhile");
+		s.next.last_operational = cur->last_operational; /* after another restart, too */
+	}
 	return s;
 }
 

@@ -214,6 +214,16 @@ static bool recovers(uint8_t peer_state)
 	return peer_state == FO_RECOVER || peer_state == FO_RECOVER_WAIT;
 }
 
+/* Nor does who rests since it lost it tell anything. */
+static bool has_lost(const struct fo_endpoint *e, uint8_t peer_state)
+{
+	bool rests = peer_state == FO_PAUSED || peer_state == FO_SHUTDOWN;
+
+	if (rests && (e->peer_lost || e->peer_blank || recovers(e->rec.end.peer)))
+		return true;
+	return recovers(peer_state) || e->tell_lost;
+}
+
 static void on_state(struct fo_endpoint *e, const struct fo_msg *m)
 {
 	struct fo_state_msg s;
@@ -231,7 +241,7 @@ static void on_state(struct fo_endpoint *e, const struct fo_msg *m)
 		fo_link_tell(e);
 	if (!e->own_kind) /* it may have recovered before we have */
 		e->new_pair |= !fo_any(e->rec.incarnation, 16) && s.state == FO_RECOVER;
-	e->peer_lost = recovers(s.state) || e->tell_lost;
+	e->peer_lost = has_lost(e, s.state);
 	if (e->hold && e->peer_lost) {
 		if (!knew)
 			fo_hold_anew(e);
@@ -378,7 +388,7 @@ void fo_endpoint_link_up(struct fo_endpoint *e, const struct now *now, bool ours
 	if (e->link != LINK_NONE)
 		link_gone(e, FO_CLOSE_DUPLICATE); /* the driver has replaced it */
 	e->link = LINK_HANDSHAKE;
-	e->own_kind = e->new_pair = false;
+	e->own_kind = e->new_pair = e->peer_blank = false;
 	e->skew_ms = 0;
 	e->skew_until.us = 0; /* nothing known yet */
 	e->skew_limit = e->conf->max_clock_skew_sec;

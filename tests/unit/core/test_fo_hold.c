@@ -155,6 +155,80 @@ static void test_hold_in_partner_down_beside_a_loss(void **state)
 	world_done(w);
 }
 
+/* Long away, and alone; the secondary, which may have served, is about to start without its storage.
+ * It starts for the first time by its counter, as it did before. */
+static struct world *held_alone(double since_boot)
+{
+	struct world *w = normal_pair();
+
+	crash(S, true);
+	crash(P, true);
+	w->us += 60 * SEC;
+	lose_disk(S);
+	boot(P);
+	run(w, since_boot);
+	return w;
+}
+
+static void check_held(struct world *w)
+{
+	run(w, 26);
+	assert_true(P->ep->heard && P->view.hold && !P->view.serve_new);
+	crash(P, true); /* a restart now would be held back as well */
+	boot(P);
+	run(w, 1.5);
+	assert_true(P->ep->heard && P->view.hold && !P->view.serve_new);
+	run(w, 33);
+	assert_false(P->view.hold);
+	assert_true(P->view.serve_new);
+	world_done(w);
+}
+
+/* A pause, or a shutdown, after the loss does not tell what was promised before it either; nor does
+ * it with the next link. */
+static void rests_after_a_loss(enum fo_event ev)
+{
+	struct world *w = held_alone(6);
+
+	boot(S);
+	for (unsigned i = 0; P->ep->rec.end.peer != FO_RECOVER && i < 40000; i++)
+		run(w, 0.0001);
+	run(w, 1);
+	assert_true(P->view.hold);
+	assert_null(operate(S, ev, 0));
+	run(w, 0.1);
+	assert_int_equal(P->ep->rec.end.peer, ev == FO_EV_OP_PAUSE ? FO_PAUSED : FO_SHUTDOWN);
+	assert_true(P->view.hold && !P->view.serve_new);
+	drop_link(w, NULL, FO_CLOSE_SILENT);
+	run(w, 2);
+	check_held(w);
+}
+
+static void test_hold_outlives_a_rest_after_a_loss(void **state)
+{
+	(void)state;
+	rests_after_a_loss(FO_EV_OP_PAUSE);
+	rests_after_a_loss(FO_EV_OP_SHUTDOWN);
+}
+
+/* It rests before it was heard: that it has no past is said with CONNECT. We are on hold already, or
+ * start. */
+static void test_hold_beside_a_blank_pause(void **state)
+{
+	(void)state;
+	for (unsigned started = 0; started < 2; started++) {
+		struct world *w = held_alone(started ? 6 : 1);
+
+		boot(S);
+		assert_null(operate(S, FO_EV_OP_PAUSE, 0));
+		w->connect_at = w->us + 1000;
+		run(w, 0.5);
+		assert_int_equal(P->ep->rec.end.peer, FO_PAUSED);
+		assert_true(P->view.hold && !P->view.serve_new);
+		check_held(w);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -162,6 +236,8 @@ int main(void)
 		cmocka_unit_test(test_lost_store_resolved_is_told_once),
 		cmocka_unit_test(test_hold_of_a_pause_outlives_a_loss),
 		cmocka_unit_test(test_hold_in_partner_down_beside_a_loss),
+		cmocka_unit_test(test_hold_outlives_a_rest_after_a_loss),
+		cmocka_unit_test(test_hold_beside_a_blank_pause),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
