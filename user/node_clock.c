@@ -12,6 +12,7 @@
 #include <string.h>
 
 #define RETRY_CLOCK_US 5000000
+#define RESTATE_PER_TURN 500
 #define LIMIT_SEC (CLOCK_SLEW_MAX_US / 1000000) /* without a relationship */
 
 static bool beyond(int64_t sec, int64_t limit)
@@ -53,13 +54,6 @@ static bool partners_confirm(const struct node *n, int64_t step, int64_t limit)
 	return any;
 }
 
-/* What a client was promised lasts as long as it was told, whatever the clock says now. */
-static void lengthen_promises(struct node *n, int64_t step)
-{
-	n->lag_sec = fo_clock_lag(n->lag_sec, step);
-	n->lag_since = sec_clamp(n->now.wall.sec);
-}
-
 static void step_to(struct node *n, const char *by)
 {
 	int64_t step = clock_wall_step_sec();
@@ -67,7 +61,10 @@ static void step_to(struct node *n, const char *by)
 	clock_accept();
 	n->now = clock_now();
 	n->last_turn.wall = n->now.wall;
-	lengthen_promises(n, step);
+	if (n->serving) { /* else its times are of a former run, by another clock */
+		pool_clock_moved(n->pool, step);
+		n->restate_at = 1;
+	}
 	for (unsigned i = 0; i < n->conf->n_relations; i++)
 		if (n->relations[i].ep)
 			fo_endpoint_clock_moved(node_endpoint(n, i), step, &n->now);
@@ -75,11 +72,18 @@ static void step_to(struct node *n, const char *by)
 	log_event(LOG_L_WARNING, "clock-accepted", "seconds=%" PRId64 " by=%s", step, by);
 }
 
-wall_t node_clock_for(const struct node *n, const struct lease *l)
+/* The store follows, a part with each turn: until then its dates are those of the former clock. */
+void node_clock_restate(struct node *n)
 {
-	bool before = n->lag_sec && sec_later(l->cltt, l->starts) < n->lag_since;
+	const struct lease *l;
+	unsigned done = 0;
 
-	return (wall_t){ n->now.wall.sec - (before ? n->lag_sec : 0) };
+	while (n->restate_at && done++ < RESTATE_PER_TURN && lease_store_room(n->store, 1)) {
+		l = pool_next(n->pool, (uint32_t)n->restate_at);
+		if (l && node_put(n, l, NULL) < 0)
+			return;
+		n->restate_at = l && l->addr < UINT32_MAX ? l->addr + 1 : 0;
+	}
 }
 
 void node_clock_watch(struct node *n)

@@ -421,7 +421,6 @@ static int load_one(struct node *n, struct node_relation *r)
 		return -errno;
 	r->ep = fo_endpoint_init(r->mem, r->size, c, err ? NULL : &rec, n->start_count, n->pool,
 				 &n->hash, &sink, &n->now);
-	fo_endpoint_clock_lags(r->ep, n->lag_sec, n->lag_since);
 	(void)node_endpoint(n, r->index);
 	return 0;
 }

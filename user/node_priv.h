@@ -127,8 +127,8 @@ struct node {
 	bool clock_stepped;   /* the system's, away from ours */
 	bool behind;	      /* our clock is before the newest time in the store: not served */
 	bool clock_confirmed; /* the operator says that it is right all the same */
-	int64_t lag_sec;      /* leases promised before the clock was set, at @lag_since by the */
-	uint32_t lag_since;   /* new one, last so much longer */
+	uint32_t restate_at;  /* the clock was set: records from here on are to be stored anew; 0
+				 none */
 	int64_t newest;	      /* time in the store, UTC sec */
 	struct now started;
 
@@ -214,8 +214,8 @@ void node_partner_look(struct node *n); /* at all of them, in the next turn */
 
 /* node_clock.c */
 void node_clock_watch(struct node *n);
-bool node_clock_is_behind(struct node *n);			    /* why_not says so */
-wall_t node_clock_for(const struct node *n, const struct lease *l); /* that it ends by */
+bool node_clock_is_behind(struct node *n); /* why_not says so */
+void node_clock_restate(struct node *n);   /* with each turn */
 void node_clock_status(struct node *n, struct ctl_clock *ret);
 const char *node_clock_accept(struct node *n); /* NULL, or why there is nothing to accept */
 

@@ -185,16 +185,14 @@ static void expire_leases(struct node *n)
 		const struct scope *s = pool_scope(n->pool, l->addr);
 		uint32_t again = 0, addr = l->addr, ended = l->expires;
 		bool ran = l->state == LEASE_ACTIVE;
-		wall_t now = node_clock_for(n, l);
 		struct lease next;
 
 		if (!may_expire(n, s)) {
 			pool_set_timer(n->pool, addr, sec_clamp(n->now.wall.sec + 1));
 			continue;
 		}
-		if (!server_expire(node_view(n, s), l, now, &next, &again)) {
-			pool_set_timer(n->pool, addr,
-				       sec_clamp(again + (n->now.wall.sec - now.sec)));
+		if (!server_expire(node_view(n, s), l, n->now.wall, &next, &again)) {
+			pool_set_timer(n->pool, addr, again);
 			continue;
 		}
 		if (node_put(n, &next, NULL) < 0)
@@ -213,7 +211,7 @@ static void arm_tick(struct node *n)
 	struct timeval tv;
 	int64_t us;
 
-	us = next.us - clock_now().mono.us;
+	us = n->restate_at ? 0 : next.us - clock_now().mono.us;
 	if (us < 1000)
 		us = 1000;
 	tv = (struct timeval){ us / 1000000, us % 1000000 };
@@ -232,6 +230,7 @@ static void serve_turn(struct node *n)
 {
 	pool_offers_expire(n->pool, n->now.mono);
 	expire_leases(n);
+	node_clock_restate(n);
 	node_partner_turn(n);
 	tell_partner_empty(n);
 	if (n->suspect) {

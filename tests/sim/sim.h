@@ -198,8 +198,6 @@ struct server {
 	int64_t off_min, off_max; /* of the lease clock against the true time */
 	int64_t own_min, own_max; /* the same, without what was accepted */
 	int64_t accepted_us;
-	int64_t lag_sec; /* what was promised before @lag_since lasts so much longer */
-	uint32_t lag_since;
 	bool clock_confirmed;
 	struct now now;
 	int64_t turn_at;
@@ -414,7 +412,6 @@ void clock_start(struct world *w, struct server *s);
 bool clock_is_behind(const struct server *s);
 void clock_watch(struct world *w, struct server *s);
 void server_accept_clock(struct world *w, struct server *s);	 /* the operator's command */
-wall_t clock_for(const struct server *s, const struct lease *l); /* that it ends by */
 int64_t clock_slack(const struct world *w);	  /* us that the clocks of this seed may be apart */
 int64_t clock_slack_unset(const struct world *w); /* but for what was accepted */
 int64_t clocks_apart_sec(const struct world *w);  /* a server's from what it was, at most */

@@ -82,6 +82,18 @@ bool clock_is_behind(const struct server *s)
 	return !s->clock_confirmed && s->now.wall.sec + CLOCK_SLEW_MAX_US / SEC < (int64_t)newest;
 }
 
+/* As user/node_clock.c, but for that the store follows at once. */
+static void restate(struct server *s, int64_t by_sec)
+{
+	const struct lease *l;
+
+	if (!s->pool || !s->serving)
+		return;
+	pool_clock_moved(s->pool, by_sec);
+	for (uint64_t a = 0; (l = pool_next(s->pool, (uint32_t)a)); a = (uint64_t)l->addr + 1)
+		disk_put(s, l, NULL);
+}
+
 static void step_to(struct world *w, struct server *s, const char *by)
 {
 	int64_t step = step_sec(w, s), was = s->wall_minus_boot;
@@ -89,8 +101,7 @@ static void step_to(struct world *w, struct server *s, const char *by)
 	TRACE(w, 0, -1, "%c: clock accepted by the %s: %+d s", "PS"[s->i], by, (int)step);
 	s->accepted_us += system_wall(w, s) - boot_clock(w, s) - was;
 	clock_start(w, s);
-	s->lag_sec = fo_clock_lag(s->lag_sec, step);
-	s->lag_since = sec_clamp(s->now.wall.sec);
+	restate(s, step);
 	s->held_until += s->held_until ? step : 0;
 	s->reclaim_looked = w->us + 3 * SEC; /* time went on all at once */
 	if (s->ep)
@@ -127,13 +138,6 @@ void server_accept_clock(struct world *w, struct server *s)
 	}
 	step_to(w, s, "operator");
 	server_wake(w, s, w->us);
-}
-
-wall_t clock_for(const struct server *s, const struct lease *l)
-{
-	bool before = s->lag_sec && sec_later(l->cltt, l->starts) < s->lag_since;
-
-	return (wall_t){ s->now.wall.sec - (before ? s->lag_sec : 0) };
 }
 
 /* --- how far apart ---------------------------------------------------------------------------- */

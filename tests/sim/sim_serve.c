@@ -77,7 +77,7 @@ static void check_reclaim(struct world *w)
 			if (!s->disk.has[a] || pool_get(s->pool, FIRST + a)->serial != l->serial ||
 			    (l->state != LEASE_EXPIRED && l->state != LEASE_RELEASED))
 				continue;
-			if (clock_for(s, l).sec >
+			if (s->now.wall.sec >
 			    RECLAIM_LATE +
 				    (int64_t)binding_reclaim_at(&s->view, l, s->disk.rec.end.stos))
 				violate(w, "reclaim-late", FIRST + a, -1,

@@ -145,7 +145,6 @@ static void load_endpoint(struct server *s)
 	s->overslept = false;
 	s->ep = fo_endpoint_init(mem[s->i], size, &s->conf, s->disk.has_rec ? &s->disk.rec : NULL,
 				 s->disk.starts, s->pool, &s->hash, &sink, &s->now);
-	fo_endpoint_clock_lags(s->ep, s->lag_sec, s->lag_since);
 	fo_endpoint_turn(s->ep, s->open_no, &s->now);
 }
 
@@ -274,16 +273,14 @@ static void expire_leases(struct world *w, struct server *s)
 
 	while (done++ < EXPIRE_PER_TURN && (l = pool_due(s->pool, s->now.wall))) {
 		uint32_t again = 0, addr = l->addr;
-		wall_t now = clock_for(s, l);
 		struct lease next;
 
 		if (!s->in_force) {
 			pool_set_timer(s->pool, addr, sec_clamp(s->now.wall.sec + 1));
 			continue;
 		}
-		if (!server_expire(&s->view, l, now, &next, &again)) {
-			pool_set_timer(s->pool, addr,
-				       sec_clamp(again + (s->now.wall.sec - now.sec)));
+		if (!server_expire(&s->view, l, s->now.wall, &next, &again)) {
+			pool_set_timer(s->pool, addr, again);
 			continue;
 		}
 		TRACE(w, addr, -1, "%c time: %s -> %s", "PS"[s->i], lease_state_name(l->state),
@@ -437,7 +434,6 @@ void server_boot(struct world *w, struct server *s)
 	s->hash.k[0] = rnd(w);
 	s->hash.k[1] = rnd(w);
 	s->disk.starts++; /* the daemon's first batch */
-	s->lag_sec = 0;
 	s->clock_confirmed = false;
 	clock_start(w, s);
 	TRACE(w, 0, -1, "%c boots, start %u", "PS"[s->i], (unsigned)s -> disk.starts);

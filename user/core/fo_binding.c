@@ -129,24 +129,14 @@ static uint32_t happened(const struct fo_endpoint *e, uint32_t at)
 	return e->own_kind && at > e->now.wall.sec ? sec_clamp(e->now.wall.sec) : at;
 }
 
-/* What was promised before our clock was set forward lasts as long as the client was told. With a
- * free address nobody was promised anything: its potential expiry is of now. */
-static uint32_t lasts(const struct fo_endpoint *e, const struct lease *l, uint32_t until)
-{
-	if (lease_is_free(l) || !until || until >= SEC_MAX || !e->lag_sec ||
-	    sec_later(l->cltt, l->starts) >= e->lag_since)
-		return until;
-	return sec_clamp(until + e->lag_sec);
-}
-
 bool fo_to_binding(struct fo_endpoint *e, const struct lease *l, struct fo_client_octets *room,
 		   struct fo_binding *ret)
 {
 	*ret = (struct fo_binding){
 		.addr = l->addr,
 		.status = fo_state_to_send(e, l),
-		.expires = lasts(e, l, l->expires),
-		.pet = lasts(e, l, pet_to_send(e, l)),
+		.expires = l->expires,
+		.pet = pet_to_send(e, l),
 		/* an ISC means the beginning of the lease (failover-wire §5.3) */
 		.stos = e->own_kind ? happened(e, l->stos) : l->starts,
 		.cltt = happened(e, l->cltt),

@@ -139,11 +139,6 @@ void fo_endpoint_partner_sign(struct fo_endpoint *e, const struct now *now);
 /* The wall clock was set by so many seconds, and is right now: what we remember of ourselves moves
  * along, so that no wait becomes shorter or longer. */
 void fo_endpoint_clock_moved(struct fo_endpoint *e, int64_t by_sec, const struct now *now);
-/* After init, when that was so before: leases of before UTC second @since last @sec longer than their
- * records say. */
-void fo_endpoint_clock_lags(struct fo_endpoint *e, int64_t sec, uint32_t since);
-/* That @sec after one step more: the largest sum of steps that any promise has seen since. */
-int64_t fo_clock_lag(int64_t lag_sec, int64_t by_sec);
 
 /* FO_EV_OP_*. @pd_since: UTC sec since when the partner is known dead, 0 = now. A shutdown in a
  * state that serves takes its time: service ends, what is unknown to the partner is told, then the

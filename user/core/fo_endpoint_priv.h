@@ -141,8 +141,6 @@ struct fo_endpoint {
 	int64_t skew_now, skew_before;
 	mono_t skew_until;   /* of the present window */
 	mono_t skew_told;    /* the event may be repeated from then on */
-	int64_t lag_sec;     /* promises made before @lag_since, when our clock was set, last so */
-	uint32_t lag_since;  /* much longer than their records say */
 	uint32_t skew_limit; /* sec, on this link: the smaller of ours and theirs */
 	mono_t last_heard;
 

@@ -149,42 +149,22 @@ static void learn_clock(struct fo_endpoint *e, const struct fo_msg *m)
 		clocks_agree(e);
 }
 
-int64_t fo_clock_lag(int64_t lag_sec, int64_t by_sec)
-{
-	int64_t lag = lag_sec + by_sec;
-
-	return lag > 0 ? lag : 0;
-}
-
-void fo_endpoint_clock_lags(struct fo_endpoint *e, int64_t sec, uint32_t since)
-{
-	e->lag_sec = sec;
-	e->lag_since = since;
-}
-
-static void shift(uint32_t *t, int64_t by)
-{
-	int64_t to = *t + by;
-
-	if (*t && *t < SEC_MAX) /* no time, and for ever, stay what they are */
-		*t = to < 1 ? 1 : sec_clamp(to);
-}
-
 void fo_endpoint_clock_moved(struct fo_endpoint *e, int64_t by_sec, const struct now *now)
 {
 	struct fo_end *end = &e->rec.end;
 	bool was = fo_skewed(e);
 
 	e->now = *now;
-	shift(&end->stos, by_sec);
-	shift(&end->peer_stos, by_sec);
-	shift(&end->last_operational, by_sec);
-	shift(&e->rec.mclt_until, by_sec);
-	shift(&e->recover_until, by_sec);
-	shift(&e->hold_until, by_sec);
-	shift(&e->boot, by_sec);
-	e->lag_sec = fo_clock_lag(e->lag_sec, by_sec);
-	e->lag_since = sec_clamp(now->wall.sec);
+	end->stos = sec_shift(end->stos, by_sec);
+	end->peer_stos = sec_shift(end->peer_stos, by_sec);
+	end->last_operational = sec_shift(end->last_operational, by_sec);
+	e->rec.mclt_until = sec_shift(e->rec.mclt_until, by_sec);
+	e->recover_until = sec_shift(e->recover_until, by_sec);
+	e->hold_until = sec_shift(e->hold_until, by_sec);
+	e->boot = sec_shift(e->boot, by_sec);
+	for (uint32_t i = 0; i < e->max_flights; i++)
+		for (unsigned k = 0; e->flights[i].xid && k < e->flights[i].n; k++)
+			e->flights[i].b[k].pet = sec_shift(e->flights[i].b[k].pet, by_sec);
 	e->skew_ms -= by_sec * 1000;
 	e->skew_now -= by_sec * 1000;
 	e->skew_before -= by_sec * 1000;

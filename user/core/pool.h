@@ -145,6 +145,11 @@ bool pool_told(struct pool *p, uint32_t addr); /* mark it; false: it is marked, 
  * reserved; above 32 bits: none. */
 uint64_t pool_untold(const struct pool *p, unsigned relation, uint64_t addr);
 
+/* --- a step of the wall clock: all times of all rows move along; 0 and SEC_MAX stay ------------
+ */
+
+void pool_clock_moved(struct pool *p, int64_t by_sec);
+
 /* --- walking and counting ------------------------------------------------------------------- */
 
 /* The last address of the range that @addr lies in; @addr where it lies in none. */

@@ -10,6 +10,7 @@
  *   pool_dirty.c  what the partner has yet to hear
  *   pool_told.c   what the partner has yet to tell
  *   pool_timer.c  heap of points in time
+ *   pool_clock.c  a step of the clock
  *   pool_offer.c  offers held, NAKs lately sent
  */
 #include "core/pool.h"

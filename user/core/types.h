@@ -37,6 +37,16 @@ static inline uint32_t sec_clamp(int64_t sec)
 	return sec < 0 ? 0 : sec > (int64_t)SEC_MAX ? SEC_MAX : (uint32_t)sec;
 }
 
+/* A UTC second of a clock that was set by so many; 0, no time, and SEC_MAX, for ever, stay. */
+static inline uint32_t sec_shift(uint32_t at, int64_t by_sec)
+{
+	int64_t to = (int64_t)at + by_sec;
+
+	if (!at || at >= SEC_MAX)
+		return at;
+	return to < 1 ? 1 : to < SEC_MAX ? (uint32_t)to : SEC_MAX - 1;
+}
+
 /* Of two UTC seconds; 0, which stands for never or for none, is before all. */
 static inline uint32_t sec_later(uint32_t a, uint32_t b)
 {

@@ -324,25 +324,18 @@ static void contact(struct node *n)
 	clear_queues(&n->w->n[!n->i]);
 }
 
-/* @lag: by so much our clock was set forward before. */
-static struct world *isc_normal_after(int64_t lag)
+static struct world *isc_normal(void)
 {
 	struct world *w = alone(true);
 	struct fo_state_msg s = { FO_RECOVER_DONE, false, (uint32_t)BASE };
 	struct fo_writer wr;
 
-	fo_endpoint_clock_lags(P->ep, lag, (uint32_t)now_of(P).wall.sec);
 	isc_link(P);
 	isc_tells_all(P);
 	begin(P, &wr, FO_STATE, 0, 4);
 	fo_write_state(&wr, &s);
 	say(P, &wr);
 	return w;
-}
-
-static struct world *isc_normal(void)
-{
-	return isc_normal_after(0);
 }
 
 /* To another make: one binding per message, never more than its window, a new try of what it
@@ -1175,40 +1168,15 @@ static void test_one_second_one_word(void **state)
  * by now refuses; the second try is without. */
 static void test_share_is_refusable(void **state)
 {
-	(void)state;
-	for (int64_t lag = 0; lag <= 3600; lag += 3600) { /* no promise of before, it is new */
-		struct world *w = isc_normal_after(lag);
-		const struct fo_msg *m = heard(P, FO_BNDUPD);
-		unsigned cursor = 0;
-		struct fo_binding b;
-
-		assert_true(fo_msg_next_binding(m, &cursor, &b));
-		assert_int_equal(b.status, LEASE_BACKUP);
-		assert_in_range(b.pet, m->time + 1, m->time + FO_SHARE_PET_SEC);
-		world_done(w);
-	}
-}
-
-/* An ISC tells no CLTT of what it did not see itself: when the lease began says as well whether it
- * was promised before our clock was set. */
-static void test_begun_after_the_step(void **state)
-{
-	struct world *w = beside_isc(true);
-	struct fo_binding b = told(FIRST + 10, LEASE_ACTIVE, 7), out;
-	struct fo_client_octets room;
+	struct world *w = isc_normal();
+	const struct fo_msg *m = heard(P, FO_BNDUPD);
+	unsigned cursor = 0;
+	struct fo_binding b;
 
 	(void)state;
-	fo_endpoint_clock_lags(P->ep, 3600, now_sec(w));
-	for (unsigned i = 0; i < 2; i++) {
-		b.addr = FIRST + 10 + i;
-		b.stos = now_sec(w) - (i ? 10 : 0);
-		b.expires = b.pet = now_sec(w) + 60;
-		assert_int_equal(update(P, &b), 0);
-		run(w, 1);
-		assert_true(fo_to_binding(P->ep, pool_get(P->pool, b.addr), &room, &out));
-		assert_int_equal(out.status, LEASE_ACTIVE);
-		assert_int_equal(out.expires, b.expires + (i ? 3600 : 0));
-	}
+	assert_true(fo_msg_next_binding(m, &cursor, &b));
+	assert_int_equal(b.status, LEASE_BACKUP);
+	assert_in_range(b.pet, m->time + 1, m->time + FO_SHARE_PET_SEC);
 	world_done(w);
 }
 
@@ -1578,7 +1546,6 @@ int main(void)
 		cmocka_unit_test(test_expired_alone),
 		cmocka_unit_test(test_one_second_one_word),
 		cmocka_unit_test(test_share_is_refusable),
-		cmocka_unit_test(test_begun_after_the_step),
 		cmocka_unit_test(test_reservations_stay_here),
 		cmocka_unit_test(test_asks_an_isc_primary),
 		cmocka_unit_test(test_halves_in_hot_standby),

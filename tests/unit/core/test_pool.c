@@ -885,6 +885,39 @@ static void any_sequence_keeps_every_index_right(void **state)
 
 /* --- borders ---------------------------------------------------------------------------------- */
 
+/* What is due stays in order; no time and for ever stay what they are. */
+static void a_step_of_the_clock_moves_all(void **state)
+{
+	static const int64_t by[] = { 3600, -3600, -100000 };
+	struct pool *p = new_pool(&table, MAX_OFFERS);
+	uint32_t addr = ranges[0].first;
+	struct lease l = { .addr = addr,
+			   .state = LEASE_ACTIVE,
+			   .key = key_of(1),
+			   .expires = 50000,
+			   .cltt = 40000,
+			   .sent_pet = SEC_MAX };
+
+	(void)state;
+	assert_int_equal(pool_apply(p, &l, 0), 0);
+	put(p, addr + 1, LEASE_ACTIVE, 2, 45000);
+	for (unsigned i = 0; i < 3; i++) {
+		struct lease was = *pool_get(p, addr);
+		const struct lease *row = pool_get(p, addr);
+
+		pool_clock_moved(p, by[i]);
+		assert_int_equal(row->expires, i < 2 ? was.expires + by[i] : 1);
+		assert_int_equal(row->cltt, i < 2 ? was.cltt + by[i] : 1);
+		assert_int_equal(row->sent_pet, SEC_MAX);
+		assert_int_equal(row->acked_pet, 0);
+		row = pool_get(p, addr + 1);
+		assert_null(pool_due(p, (wall_t){ row->expires - 1 }));
+		assert_ptr_equal(pool_due(p, (wall_t){ i < 2 ? row->expires : 0 }),
+				 i < 2 ? row : NULL);
+	}
+	end_pool();
+}
+
 /* As many runs as fit: what is one more is refused and changes nothing; what takes the place of
  * others is not. */
 static void runs_are_bounded(void **state)
@@ -1044,6 +1077,7 @@ int main(void)
 		cmocka_unit_test(offers_are_held_and_bounded),
 		cmocka_unit_test(one_nak_in_ten_seconds),
 		cmocka_unit_test(any_sequence_keeps_every_index_right),
+		cmocka_unit_test(a_step_of_the_clock_moves_all),
 		cmocka_unit_test(runs_are_bounded),
 		cmocka_unit_test(addresses_outside),
 		cmocka_unit_test(whole_internet_is_too_much),
