@@ -191,7 +191,7 @@ struct fo_status {
 	const struct fo_view *view;
 	const struct fo_counters *counters;
 	bool connected, own_kind;
-	int32_t clock_skew_ms;	       /* partner's clock minus ours, smoothed */
+	int64_t clock_skew_ms;	       /* partner's clock minus ours, smoothed */
 	uint32_t clock_skew_limit_sec; /* beyond it updates are refused; 0 no limit */
 	uint32_t pending_updates, unacked_updates;
 	mono_t last_heard;

@@ -101,7 +101,7 @@ void fo_endpoint_status(const struct fo_endpoint *e, struct fo_status *ret)
 		.counters = &e->count,
 		.connected = e->link == LINK_UP,
 		.own_kind = e->own_kind,
-		.clock_skew_ms = (int32_t)e->skew_ms,
+		.clock_skew_ms = e->skew_ms,
 		.clock_skew_limit_sec =
 			e->link == LINK_UP ? e->skew_limit : e->conf->max_clock_skew_sec,
 		.pending_updates = pool_dirty_count(e->pool, e->conf->relation),

@@ -34,7 +34,7 @@ static double unacked(const struct fo_status *s)
 
 static double skew(const struct fo_status *s)
 {
-	return s->clock_skew_ms / 1000.0;
+	return (double)s->clock_skew_ms / 1000.0;
 }
 
 #define GAUGE(name, function, help)                                                                \

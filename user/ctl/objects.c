@@ -218,7 +218,8 @@ static void set_state(json_t *o, const struct fo_status *s)
 	json_object_set_new(o, "partner-state-since", json_time(e->peer_stos));
 	json_object_set_new(o, "connected", json_boolean(s->connected));
 	json_object_set_new(o, "clock-skew",
-			    s->connected ? json_real(s->clock_skew_ms / 1000.0) : json_null());
+			    s->connected ? json_real((double)s->clock_skew_ms / 1000.0)
+					 : json_null());
 	json_object_set_new(o, "max-clock-skew", json_integer(s->clock_skew_limit_sec));
 	json_object_set_new(o, "pending-updates", json_integer(s->pending_updates));
 	json_object_set_new(o, "unacked-updates", json_integer(s->unacked_updates));

@@ -1376,6 +1376,10 @@ static void test_clocks_too_far_apart(void **state) /* A21, T001-1 */
 	S->skew = 0; /* mended: everything is told again */
 	assert_true(settle(w, FO_NORMAL, FO_NORMAL, 10));
 	assert_same(w, 0);
+	S->skew = 30 * 86400; /* more than 31 bits of milliseconds */
+	run(w, 3);
+	fo_endpoint_status(P->ep, &st);
+	assert_true(st.clock_skew_ms / 1000 > 30 * 86400 - 5);
 	world_done(w);
 }
 
