@@ -246,7 +246,10 @@ void fo_run_expand(struct fo_endpoint *e, const struct lease *run)
 		if (pool_has_record(e->pool, (uint32_t)a))
 			continue;
 		l = *pool_get(e->pool, (uint32_t)a);
-		l.flags |= LEASE_DIRTY;
+		if (told.flags & LEASE_DIRTY) /* as the run: given, or wanted back */
+			l.flags |= LEASE_DIRTY;
+		else
+			l = fo_mark_dirty(&l);
 		fo_store(e, &l, NULL);
 	}
 	if (!(told.flags & LEASE_DIRTY))

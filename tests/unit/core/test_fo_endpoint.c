@@ -96,6 +96,32 @@ static void test_runs_for_former_partner(void **state)
 	world_done(w);
 }
 
+/* The former version asks for all of what both agree about: each address is told as it is, and none
+ * as wanted back. */
+static void test_runs_told_one_by_one(void **state)
+{
+	struct world *w = normal_pair();
+	unsigned share = count_state(P, 0, LEASE_BACKUP);
+	uint64_t given = P->ep->count.addresses_given;
+
+	(void)state;
+	crash(S, true);
+	w->no_runs = true;
+	boot(S);
+	assert_true(settle(w, FO_NORMAL, FO_NORMAL, 60));
+	TURN(S, now);
+	fo_updates_ask(S->ep, true);
+	turn_end(S);
+	assert_true(settle(w, FO_NORMAL, FO_NORMAL, 60));
+	run(w, 2);
+	assert_int_equal(S->ep->asked_xid, 0);
+	assert_true(P->disk.has[range_size[0] - 1 + 10]);
+	assert_int_equal(count_state(P, 0, LEASE_BACKUP), share);
+	assert_int_equal(P->ep->count.addresses_given, given);
+	assert_same(w, 0);
+	world_done(w);
+}
+
 /* The same secondary, of this version: runs and addresses with history are all it is told. */
 static void test_runs_for_lost_disk(void **state)
 {
@@ -560,7 +586,8 @@ static void test_hold_ends_by_contact_not_by_signs(void **state)
 	world_done(w);
 }
 
-/* The secondary served alone, and has lost what it promised. It is heard, but has nothing to tell. */
+/* The secondary served alone, and has lost what it promised. It is heard, but has nothing to tell.
+ */
 static void test_hold_outlives_a_lost_store(void **state)
 {
 	struct world *w = normal_pair();
@@ -908,8 +935,8 @@ static void lost_store(unsigned who)
 	world_done(w);
 }
 
-/* Recovered, and nobody there: the partner may reclaim MCLT after what it knows, so what it does not
- * know is not promised. With the link, renewals are as before. */
+/* Recovered, and nobody there: the partner may reclaim MCLT after what it knows, so what it does
+ * not know is not promised. With the link, renewals are as before. */
 static void test_recovered_alone_is_held(void **state)
 {
 	struct world *w = normal_pair();
@@ -1032,8 +1059,8 @@ static void test_hold_after_a_long_pause(void **state)
 	world_done(w);
 }
 
-/* Taken over, the secondary dies; the primary serves alone, and is paused. Back in PARTNER-DOWN, the
- * secondary must not serve from what it knew: the pause hides what the primary promised. */
+/* Taken over, the secondary dies; the primary serves alone, and is paused. Back in PARTNER-DOWN,
+ * the secondary must not serve from what it knew: the pause hides what the primary promised. */
 static void test_pause_hides_service(void **state)
 {
 	struct world *w = normal_pair();
@@ -1529,6 +1556,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_first_start_without_runs),
 		cmocka_unit_test(test_runs_for_former_partner),
+		cmocka_unit_test(test_runs_told_one_by_one),
 		cmocka_unit_test(test_runs_for_lost_disk),
 		cmocka_unit_test(test_run_wanted_back),
 		cmocka_unit_test(test_run_of_one),
