@@ -363,6 +363,7 @@ static void cut(struct pool *p, uint32_t range, uint32_t from, uint32_t end, uin
 			was.first = end;
 			was.l.addr = pool_addr_of(p, range, end);
 			insert(p, i, &was, was.batch); /* it waits as the whole did, and is */
+			p->rows[p->runs[i]].flags |= was.flags & ROW_ASKED;
 			shrink(p, p->runs[i], was.length, batch); /* changed now */
 			break;
 		}

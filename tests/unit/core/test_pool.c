@@ -1069,6 +1069,33 @@ static void asked_for_is_carried(void **state)
 	end_pool();
 }
 
+static void change_run(struct pool *p, unsigned flags, uint32_t addr, uint32_t n, uint64_t batch)
+{
+	struct lease l = { .addr = addr, .state = LEASE_BACKUP, .flags = (uint8_t)flags };
+
+	assert_int_equal(pool_apply_run(p, &l, n, batch), 0);
+}
+
+/* The pieces of a run were asked for as the whole was, however often it is cut. */
+static void asked_for_in_pieces(void **state)
+{
+	struct addr_range r = { IP(10, 0, 0, 0), IP(10, 0, 0, 99), 0, 0 };
+	struct scope s = { .subnet = IP(10, 0, 0, 0), .prefix = 8, .n_ranges = 1, .relation = 0 };
+	struct scope_table t = { &s, 1, &r, 1 };
+	struct pool *p = new_pool(&t, 10);
+
+	(void)state;
+	change_run(p, LEASE_DIRTY, r.first, 100, 1);
+	pool_dirty_mark(p, 0, 1);
+	for (uint32_t i = 1; i < 4; i++) { /* always out of the last piece */
+		change_run(p, 0, r.first + 20 * i, 10, i + 1);
+		assert_int_equal(pool_dirty_carried(p, 0), i + 1);
+	}
+	change_run(p, 0, r.last, 1, 5);
+	assert_int_equal(pool_dirty_carried(p, 0), 5);
+	end_pool();
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -1083,6 +1110,7 @@ int main(void)
 		cmocka_unit_test(whole_internet_is_too_much),
 		cmocka_unit_test(large_range_costs_nothing_unused),
 		cmocka_unit_test(asked_for_is_carried),
+		cmocka_unit_test(asked_for_in_pieces),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
