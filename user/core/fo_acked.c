@@ -91,7 +91,6 @@ static void accepted(struct fo_endpoint *e, const struct fo_sent *s, const struc
 {
 	struct lease then;
 
-	e->count.updates_acked++;
 	if (!(l->flags & LEASE_DIRTY)) { /* of a full update: we had its word before */
 		pool_in_flight(e->pool, s->addr, false);
 		return;
@@ -125,7 +124,6 @@ static void refused(struct fo_endpoint *e, const struct fo_sent *s, const struct
 	bool dirty = l && l->flags & LEASE_DIRTY;
 	struct lease known = { .addr = s->addr };
 
-	e->count.updates_rejected_by_partner++;
 	if (l) {
 		known.state = l->acked_state;
 		known.rcvd_pet = l->rcvd_pet;
@@ -190,6 +188,10 @@ static void acked_one(struct fo_endpoint *e, struct fo_flight *f, const struct f
 	s->open = false;
 	f->open--;
 	e->unacked--;
+	if (rejected)
+		e->count.updates_rejected_by_partner++;
+	else
+		e->count.updates_acked++;
 	stands = s->run ? fo_run_acked(e, s, b) : one_acked(e, s, b);
 	if (!stands && rejected && f->dump)
 		fo_updates_overtaken(e);

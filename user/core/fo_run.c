@@ -149,7 +149,6 @@ static void refused(struct fo_endpoint *e, const struct lease *run, uint32_t n,
 	bool dirty = run->flags & LEASE_DIRTY, leave = fo_taking_back(e, run);
 	struct lease known = { .addr = run->addr, .state = run->acked_state }, d;
 
-	e->count.updates_rejected_by_partner++;
 	leave &= b->reject != FO_REJECT_ILLEGAL_ADDRESS && b->reject != FO_REJECT_TIME_MISMATCH;
 	fo_refused(e, &(struct fo_refusal){
 			      .reason = b->reject,
@@ -177,7 +176,6 @@ static void accepted(struct fo_endpoint *e, const struct fo_sent *s, const struc
 {
 	struct lease then;
 
-	e->count.updates_acked++;
 	if (!(run->flags & LEASE_DIRTY)) { /* of a full update: we had its word before */
 		pool_run_in_flight(e->pool, s->addr, false);
 		return;

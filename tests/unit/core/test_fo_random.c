@@ -94,6 +94,15 @@ static void pass_time(struct world *w)
 
 static unsigned runs_told, runs_refused;
 
+/* Each binding sent is in one of the counters of what became of it. */
+static void assert_counted(const struct node *n)
+{
+	const struct fo_counters *c = &n->ep->count;
+
+	assert_int_equal(c->updates_sent, c->updates_acked + c->updates_rejected_by_partner +
+						  c->updates_dropped + n->ep->unacked);
+}
+
 static void one_seed(uint64_t seed)
 {
 	struct world *w = malloc(sizeof(*w));
@@ -123,6 +132,7 @@ static void one_seed(uint64_t seed)
 			 fo_state_name(state_of(&w->n[1])), dirty(&w->n[1]));
 	assert_same(w, 0);
 	for (unsigned i = 0; i < 2; i++) {
+		assert_counted(&w->n[i]);
 		runs_told += w->n[i].runs_left;
 		runs_refused += w->n[i].runs_refused;
 	}
