@@ -95,6 +95,7 @@ static void accepted(struct fo_endpoint *e, const struct fo_sent *s, const struc
 		pool_in_flight(e->pool, s->addr, false);
 		return;
 	}
+	e->count.addresses_taken += fo_was_taken(s, l);
 	then = binding_acked(l, s->pet, s->state, e->now.wall);
 	if (write_later(e, &then)) {
 		(void)pool_apply(e->pool, &then, e->batch);

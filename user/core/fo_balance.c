@@ -188,7 +188,6 @@ static uint32_t take_runs(struct fo_endpoint *e, uint32_t range, int64_t n)
 			break; /* one by one, then */
 		done += s.n;
 	}
-	e->count.addresses_taken += done;
 	return done;
 }
 
@@ -202,7 +201,6 @@ static void take_one(struct fo_endpoint *e, const struct lease *l)
 	d.acked_state = LEASE_BACKUP;
 	d.serial = lease_serial_next(d.serial);
 	fo_store(e, &d, NULL);
-	e->count.addresses_taken++;
 }
 
 /* How many of the range are wanted back already. */

@@ -18,6 +18,11 @@ bool fo_taking_back(const struct fo_endpoint *e, const struct lease *l)
 	return e->rec.end.state == FO_NORMAL && fo_wanted_back(e, l);
 }
 
+bool fo_was_taken(const struct fo_sent *s, const struct lease *l)
+{
+	return l->state == LEASE_BACKUP && s->state == LEASE_FREE;
+}
+
 struct lease fo_mark_dirty(const struct lease *l)
 {
 	struct lease d = *l;

@@ -282,6 +282,7 @@ struct lease fo_mark_dirty(const struct lease *l);
  * left; it is asked for in NORMAL only. */
 bool fo_wanted_back(const struct fo_endpoint *e, const struct lease *l);
 bool fo_taking_back(const struct fo_endpoint *e, const struct lease *l);
+bool fo_was_taken(const struct fo_sent *s, const struct lease *l); /* when that was accepted */
 
 /* --- fo_isc.c --- */
 enum fo_isc_may { ISC_SEND, ISC_WAIT, ISC_SKIP }; /* skip: it has been taken out of the queue */

@@ -180,6 +180,7 @@ static void accepted(struct fo_endpoint *e, const struct fo_sent *s, const struc
 		pool_run_in_flight(e->pool, s->addr, false);
 		return;
 	}
+	e->count.addresses_taken += fo_was_taken(s, run) ? s->run : 0;
 	then = binding_acked(run, 0, s->state, e->now.wall);
 	(void)fo_store_run(e, &then, s->run);
 }
