@@ -171,6 +171,7 @@ static void begin_hold(struct fo_endpoint *e, uint8_t from)
 	int64_t since = alone ? (int64_t)e->boot : e->now.wall.sec;
 
 	e->peer_lost &= e->heard; /* of before that it tells nothing */
+	e->partner_sign = false;
 	if (e->conf->after_outage_hold) {
 		e->hold = true;
 		e->hold_until = sec_clamp(since + longest_promise(e));
@@ -472,7 +473,7 @@ void fo_endpoint_pump(struct fo_endpoint *e, const struct now *now)
 void fo_endpoint_partner_sign(struct fo_endpoint *e, const struct now *now)
 {
 	e->now = *now;
-	if (!e->hold || e->partner_sign)
+	if (!e->hold || e->partner_sign || e->peer_lost) /* what it has lost, it gave before */
 		return;
 	e->partner_sign = true;
 	fo_event(e, "partner-sign", "clients speak of the partner: it is alive, or was just now", 0,

@@ -229,6 +229,64 @@ static void test_hold_beside_a_blank_pause(void **state)
 	}
 }
 
+static void sign(struct node *n)
+{
+	struct now now = now_of(n);
+
+	fo_endpoint_partner_sign(n->ep, &now);
+}
+
+/* Clients renew what it promised before it lost its storage: that is no sign that it serves, neither
+ * while it recovers in sight nor when it is gone again. */
+static void test_signs_of_what_was_lost(void **state)
+{
+	struct world *w = held_alone(6);
+	struct fo_status st;
+
+	(void)state;
+	sign(P); /* it may serve, or have lost its storage since */
+	boot(S);
+	run(w, 3);
+	assert_true(P->ep->heard && P->view.hold);
+	sign(P);
+	fo_endpoint_status(P->ep, &st);
+	assert_null(strstr(st.next, "seems to serve"));
+	assert_int_not_equal(st.next_at, 0);
+	crash(S, true);
+	run(w, 1);
+	sign(P);
+	run(w, 24);
+	assert_true(P->view.hold);
+	run(w, 4);
+	assert_false(P->view.hold);
+	world_done(w);
+}
+
+/* A sign of the partner counts for the hold in which it was seen. */
+static void test_signs_end_with_the_hold(void **state)
+{
+	struct world *w = normal_pair();
+
+	(void)state;
+	crash(S, true);
+	crash(P, true);
+	w->us += 60 * SEC;
+	boot(P);
+	run(w, 6);
+	sign(P);
+	boot(S);
+	assert_true(settle(w, FO_NORMAL, FO_NORMAL, 8));
+	assert_null(operate(P, FO_EV_OP_PAUSE, 0));
+	run(w, 40);
+	crash(S, true);
+	assert_null(operate(P, FO_EV_OP_RESUME, 0));
+	run(w, 28);
+	assert_true(P->view.hold);
+	run(w, 4);
+	assert_false(P->view.hold);
+	world_done(w);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -238,6 +296,8 @@ int main(void)
 		cmocka_unit_test(test_hold_in_partner_down_beside_a_loss),
 		cmocka_unit_test(test_hold_outlives_a_rest_after_a_loss),
 		cmocka_unit_test(test_hold_beside_a_blank_pause),
+		cmocka_unit_test(test_signs_of_what_was_lost),
+		cmocka_unit_test(test_signs_end_with_the_hold),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
