@@ -105,7 +105,7 @@ static bool promised_until_now(const struct fo_end *cur, const struct fo_in *in,
 struct fo_step fsm_go(const struct fo_end *cur, const struct fo_in *in, enum fo_state to,
 		      const char *why)
 {
-	struct fo_step s = fsm_stay(cur, FO_DO_PERSIST | FO_DO_POLICY, why);
+	struct fo_step s = fsm_stay(cur, FO_DO_PERSIST, why);
 
 	s.next.state = (uint8_t)to;
 	if (cur->state != to)
@@ -164,7 +164,7 @@ static struct fo_step in_comm_int(const struct fo_end *cur, const struct fo_in *
 			return fsm_stay(cur, FO_DO_SAFE_TIMER, "the partner may be alive");
 		return fsm_go(cur, in, FO_PARTNER_DOWN, "the partner was away for the safe period");
 	case FO_EV_HOLD_OVER:
-		return fsm_stay(cur, FO_DO_POLICY | FO_DO_SAFE_TIMER, "alone for MCLT: serving");
+		return fsm_stay(cur, FO_DO_SAFE_TIMER, "alone for MCLT: serving");
 	case FO_EV_LINK_LOST:
 		return fsm_stay(cur, 0, "the partner is still out of reach");
 	default:
@@ -197,7 +197,7 @@ static struct fo_step in_conflict(const struct fo_end *cur, const struct fo_in *
 static struct fo_step in_serving(const struct fo_end *cur, const struct fo_in *in)
 {
 	if (in->ev == FO_EV_HOLD_OVER)
-		return fsm_stay(cur, FO_DO_POLICY, "alone for MCLT: serving");
+		return fsm_stay(cur, 0, "alone for MCLT: serving");
 	if (in->ev == FO_EV_LINK_LOST)
 		return fsm_stay(cur, 0, "the partner is out of reach");
 	return fsm_unexpected(cur);

@@ -63,7 +63,6 @@ struct fo_end {
 enum fo_do { /* carried out lowest bit first */
 	     FO_DO_PERSIST = 1 << 0,
 	     FO_DO_TELL_PEER = 1 << 1, /* STATE */
-	     FO_DO_POLICY = 1 << 2,    /* the view changed: write the maps */
 	     FO_DO_SEND_UPDREQ = 1 << 3,
 	     FO_DO_SEND_UPDREQALL = 1 << 4,
 	     FO_DO_SEND_UPDATES = 1 << 5, /* push what is dirty (entry to NORMAL, CI -> N) */
@@ -75,11 +74,9 @@ enum fo_do { /* carried out lowest bit first */
 	     FO_DO_CLEAR_ACKED = 1 << 11, /* forget all up-to-date marks */
 	     FO_DO_CLOSE = 1 << 12,	  /* close the link */
 	     FO_DO_REFUSED = 1 << 13,	  /* the operator's wish is not possible here: see @why */
-	     FO_DO_HOLD =
-		     1
-		     << 14, /* alone (or beside a partner that lost its storage) after an
-			       absence of MCLT or more: hold back (decision A8),
-			       if so configured. Look here before POLICY: the view depends on it */
+	     FO_DO_HOLD = 1 << 14, /* alone (or beside a partner that lost its storage) after an
+				      absence of MCLT or more: hold back (decision A8),
+				      if so configured. The view depends on it */
 };
 
 struct fo_in {
@@ -127,7 +124,7 @@ struct fo_policy_conf {
 	uint8_t hba[32]; /* 1 bit: the primary answers */
 };
 
-/* What the state means for clients and for the kernel (decision A5). @pd_stos counts only in
- * PARTNER-DOWN. generation is left 0 for the caller. */
+/* What the state means for clients and for the kernel (decision A5). generation is left 0 for the
+ * caller. */
 struct fo_view fo_fsm_view(const struct fo_end *end, const struct fo_policy_conf *conf,
 			   uint32_t mclt, bool hold);

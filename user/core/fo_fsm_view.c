@@ -1,6 +1,6 @@
 /*
  * What a failover state means for clients: who is served by the daemon, and by which policy the
- * kernel filters. Caller: core/fo_endpoint after every step with FO_DO_POLICY.
+ * kernel filters. Caller: core/fo_endpoint after every step.
  * Spec: draft-ietf-dhc-failover-12 §9 (service per state), §5.3 (load balancing, RFC 3074).
  */
 #include <string.h>

@@ -44,7 +44,7 @@ enum {	       /* as in the tables */
 
 static const uint8_t states[] = { N, CI, PD, PC, RI, CD, R, RW, RD, PA, SD };
 
-#define ALWAYS (FO_DO_PERSIST | FO_DO_POLICY)
+#define ALWAYS FO_DO_PERSIST
 #define ASKS (FO_DO_SEND_UPDREQ | FO_DO_SEND_UPDREQALL)
 
 static struct fo_end end_in(uint8_t state, bool primary)
@@ -626,18 +626,21 @@ static void hold_over(void **state)
 	static const struct {
 		uint8_t own;
 		uint32_t todo;
-	} row[] = { { CI, FO_DO_POLICY | FO_DO_SAFE_TIMER },
-		    { RI, FO_DO_POLICY },
-		    { CD, FO_DO_POLICY },
-		    { PD, FO_DO_POLICY },
-		    { N, 0 } };
+		bool serves;
+	} row[] = { { CI, FO_DO_SAFE_TIMER, true },
+		    { RI, 0, true },
+		    { CD, 0, true },
+		    { PD, 0, true },
+		    { N, 0, false } };
 
 	(void)state;
 	for (size_t i = 0; i < LEN(row); i++) {
 		struct fo_end cur = end_in(row[i].own, true);
 		struct fo_in in = event(FO_EV_HOLD_OVER);
+		struct fo_step s = fo_fsm_step(&cur, &in);
 
-		assert_int_equal(fo_fsm_step(&cur, &in).todo, row[i].todo);
+		assert_int_equal(s.todo, row[i].todo);
+		assert_int_equal(!strcmp(s.why, "alone for MCLT: serving"), row[i].serves);
 	}
 }
 
