@@ -2,7 +2,7 @@
  * What a lease is in an update to the partner: its state, times and client, and what our own record
  * must say before.
  *
- * Callers: fo_update, fo_acked, fo_run, fo_balance.
+ * Callers: fo_update, fo_acked, fo_run, fo_balance, fo_receive, fo_isc.
  * Standards: draft-ietf-dhc-failover-12 §7.1; failover-behaviour §5.4; failover-wire §5.3.
  */
 #include "core/fo_endpoint_priv.h"

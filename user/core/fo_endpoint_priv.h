@@ -3,14 +3,17 @@
  * Inside of the failover endpoint, shared by its files:
  *   fo_endpoint.c  life, steps of the state machine, view, timers, operator
  *   fo_status.c    what it knows, for people
+ *   fo_mclt.c      the lead time when it changes
  *   fo_link.c      a connection's life, CONTACT, clocks, what each message means
  *   fo_connect.c   handshake
  *   fo_update.c    sending BNDUPD: window, queue, dumps
+ *   fo_binding.c   what a lease is in an update
  *   fo_closing.c   the way into SHUTDOWN
  *   fo_isc.c       which updates an ISC dhcpd may see, and when
  *   fo_isc_told.c  which of its own it leaves out
  *   fo_acked.c     what their acknowledgements mean
  *   fo_receive.c   the partner's BNDUPD, and acknowledging them
+ *   fo_run.c       never-used addresses, many by one update
  *   fo_balance.c   shares of free addresses, POOLREQ
  */
 #include "core/fo_endpoint.h"
@@ -308,12 +311,12 @@ void fo_write_acked(struct fo_endpoint *e);    /* some of what waits in e->lazy 
 void fo_updates_reset(struct fo_endpoint *e);  /* the link is gone */
 void fo_updates_retry(struct fo_endpoint *e);  /* rejected ones again */
 void fo_updates_forget(struct fo_endpoint *e); /* FO_DO_CLEAR_ACKED */
-/* Until the retry, which for a range that the partner lacks is an hour away (decision A16). */
 void fo_retry_sooner(struct fo_endpoint *e);   /* the partner lacks them: it has just said so */
+/* Until the retry, which for a range that the partner lacks is an hour away (decision A16). */
 void fo_skip_rejected(struct fo_endpoint *e, uint32_t addr, enum fo_reject why);
 void fo_retry_later(struct fo_endpoint *e, enum fo_reject why);
-/* What is done about a refusal by the partner, in words. */
 bool fo_is_flying(const struct fo_endpoint *e, uint32_t addr, bool run); /* on its way now */
+/* What is done about a refusal by the partner, in words. */
 const char *fo_next_try(const struct fo_endpoint *e, bool dirty, enum fo_reject reason);
 /* The next binding of this relationship at or after @addr. */
 const struct lease *fo_next_mine(const struct fo_endpoint *e, uint64_t addr);

@@ -119,7 +119,8 @@ static void clocks_agree(struct fo_endpoint *e)
 	e->retry_sec = FO_RETRY_SEC;
 }
 
-/* Nothing comes as late as that: the link would have been given up long before. */
+/* With the usual timers nothing comes as late as that: the link would have been given up. Where a
+ * long contact-timeout lets it, the clock seems behind until the next message that is in time. */
 static bool set_back(const struct fo_endpoint *e, int64_t sample)
 {
 	return e->own_kind && e->skew_until.us && e->skew_ms - sample > FO_SKEW_JUMP_MS;

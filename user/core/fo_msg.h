@@ -117,7 +117,8 @@ size_t fo_msg_length(const uint8_t *buf, size_t len);
  */
 enum fo_verdict fo_msg_decode(const uint8_t *buf, size_t len, struct fo_msg *ret);
 
-/* The same octets again. Return: length, 0 when @size is too small. */
+/* The same octets again: how the tests see that nothing of a message was lost. Return: length, 0
+ * when @size is too small. */
 size_t fo_msg_encode(const struct fo_msg *m, uint8_t *buf, size_t size);
 
 /* --- typed readers -------------------------------------------------------------------------- */
@@ -188,9 +189,9 @@ void fo_write_u8(struct fo_writer *w, uint16_t code, uint8_t v);
 void fo_write_u32(struct fo_writer *w, uint16_t code, uint32_t v);
 size_t fo_write_end(struct fo_writer *w); /* sets the length field */
 
-/* In ISC's order; @has decides what goes, bit 29 also incarnation, start count and nonce. A
- * rejecting
- * CONNECTACK (@reject not 0) carries name, vendor, version, TLS-reply, reason and message alone. */
+/* In ISC's order; @has decides what goes, bit 29 also incarnation, start counts (ours, and the
+ * partner's as @remembered) and nonce. A rejecting CONNECTACK (@reject not 0) carries name, vendor,
+ * version, TLS-reply, reason and message alone. */
 void fo_write_connect(struct fo_writer *w, const struct fo_connect *c);
 void fo_write_connectack(struct fo_writer *w, const struct fo_connect *c);
 void fo_write_state(struct fo_writer *w, const struct fo_state_msg *s);

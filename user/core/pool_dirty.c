@@ -67,7 +67,8 @@ void pool_dirty_update(struct pool *p, uint32_t id, uint8_t was, uint64_t batch)
 	rel->dirty++;
 	if (asked_for && rel->carried < batch)
 		rel->carried = batch;
-	/* commits are numbered upwards: this ends at once */
+	/* commits are numbered upwards: this ends at once, but for a piece of a run that waits on
+	 * as the whole did */
 	for (before = rel->queue.last; before && p->rows[before].batch > r->batch;)
 		before = p->rows[before].dirty_prev;
 	enqueue_behind(p, rel, id, before);
