@@ -74,14 +74,6 @@ const struct reservation *scope_reservation(const struct scope *s, struct octets
 	return r;
 }
 
-bool scope_is_reserved(const struct scope *s, uint32_t addr)
-{
-	for (uint32_t i = 0; i < s->n_reservations; i++)
-		if (s->reservations[i].addr == addr)
-			return true;
-	return false;
-}
-
 struct octets option_set_get(const struct option_set *o, uint8_t code)
 {
 	for (uint32_t at = 0; o->len - at >= 3;) {

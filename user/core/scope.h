@@ -61,9 +61,6 @@ const struct scope *scope_find(const struct scope_table *t, uint32_t addr);
 const struct reservation *scope_reservation(const struct scope *s, struct octets id, uint8_t htype,
 					    struct octets chaddr);
 
-/* Is @addr reserved for somebody in this scope? Reads all of them: per packet pool_is_reserved. */
-bool scope_is_reserved(const struct scope *s, uint32_t addr);
-
 /* Value of an option in a set; p is NULL when it is not there. */
 struct octets option_set_get(const struct option_set *o, uint8_t code);
 

@@ -290,6 +290,14 @@ static bool model_reserved(const struct model_row *m)
 	return m->reserved || m->l.flags & LEASE_RESERVED;
 }
 
+static bool reserved_in(const struct scope *s, uint32_t addr)
+{
+	for (uint32_t i = 0; i < s->n_reservations; i++)
+		if (s->reservations[i].addr == addr)
+			return true;
+	return false;
+}
+
 static void model_init(void)
 {
 	unsigned n = 0;
@@ -301,7 +309,7 @@ static void model_init(void)
 		for (uint32_t a = ranges[i].first; a <= ranges[i].last; a++, n++) {
 			model[n].l.addr = a;
 			model[n].range = i;
-			model[n].reserved = scope_is_reserved(scope_of(&model[n]), a);
+			model[n].reserved = reserved_in(scope_of(&model[n]), a);
 		}
 	assert_int_equal(n, ADDRESSES);
 }

@@ -99,15 +99,6 @@ static void reservation_of_a_client(void **state)
 	}
 }
 
-static void reserved_addresses(void **state)
-{
-	(void)state;
-	assert_false(scope_is_reserved(&scope, IP(10, 9, 0, 49)));
-	assert_true(scope_is_reserved(&scope, IP(10, 9, 0, 50)));
-	assert_true(scope_is_reserved(&scope, IP(10, 9, 0, 55)));
-	assert_false(scope_is_reserved(&scope, IP(10, 9, 0, 56)));
-}
-
 static void option_in_a_set(void **state)
 {
 	static const uint8_t tlv[] = { 1,   0, 4, 255, 255, 255, 0, 6, 0, 0,
@@ -135,7 +126,6 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(subnet_of_an_address),
 		cmocka_unit_test(reservation_of_a_client),
-		cmocka_unit_test(reserved_addresses),
 		cmocka_unit_test(option_in_a_set),
 	};
 
