@@ -49,6 +49,8 @@ static struct fo_step comm_int_sees(const struct fo_end *e, const struct fo_in *
 	case FO_NORMAL:
 	case FO_COMM_INT:
 	case FO_RECOVER_DONE:
+		if (in->peer_lost) /* what it says stems from an older copy */
+			return fsm_stay(e, 0, "the partner is to recover");
 		return fsm_go(e, in, FO_NORMAL, "the partner is back");
 	case FO_PARTNER_DOWN:
 		return meets_partner_down(e, in);

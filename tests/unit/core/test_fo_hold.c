@@ -287,6 +287,42 @@ static void test_signs_end_with_the_hold(void **state)
 	world_done(w);
 }
 
+/* The secondary served while we were away, and an older copy of its storage was put back: starting,
+ * it shows the state of that copy. It has as little to tell as an empty one. */
+static void test_hold_beside_a_restored_store(void **state)
+{
+	(void)state;
+	for (unsigned started = 0; started < 2; started++) {
+		struct world *w = normal_pair();
+		struct disk *copy = malloc(sizeof(*copy));
+
+		assert_non_null(copy);
+		*copy = S->disk;
+		for (unsigned i = 0; i < 2; i++) { /* starts that the copy does not know of */
+			crash(S, true);
+			boot(S);
+			assert_true(settle(w, FO_NORMAL, FO_NORMAL, 8));
+		}
+		crash(S, true);
+		crash(P, true);
+		w->us += 60 * SEC;
+		S->disk = *copy;
+		boot(P);
+		run(w, started ? 6 : 1);
+		P->n_trace = 0;
+		boot(S);
+		w->connect_at = w->us + 1000;
+		run(w, 3);
+		assert_true(P->ep->rec.end.peer == FO_RECOVER_WAIT);
+		assert_true(P->view.hold && !P->view.serve_new);
+		assert_int_equal(P->n_trace, !started); /* at most out of STARTUP */
+		assert_true(settle(w, FO_NORMAL, FO_NORMAL, 60));
+		assert_true(P->view.serve_new);
+		free(copy);
+		world_done(w);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -298,6 +334,7 @@ int main(void)
 		cmocka_unit_test(test_hold_beside_a_blank_pause),
 		cmocka_unit_test(test_signs_of_what_was_lost),
 		cmocka_unit_test(test_signs_end_with_the_hold),
+		cmocka_unit_test(test_hold_beside_a_restored_store),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
