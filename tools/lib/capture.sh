@@ -71,3 +71,54 @@ capture_decodes() {
 	[ -z "$faults" ] || { echo "      not decoded (frame, protocols, types, options, why):"; head -n 10 <<<"$faults"; return 1; }
 	[ "$(capture_messages "$1" "$2")" -gt 0 ] || { echo "      no message from $2 was seen"; return 1; }
 }
+
+# --- what one server says to a partner that is not ours -------------------------------------------
+# Its side alone, and no more than the beginning of it: floods are long. The dissector gets nothing
+# of what it answers to.
+CAPTURE_OWN_BOUNDS=(-a packets:40000 -a filesize:60000)
+
+capture_own_start() { # SERVER
+	local say='(ip[2:2] - ((ip[0] & 15) << 2) - ((tcp[12] & 240) >> 2)) != 0' file
+	capture_possible || return 0
+	file=$(capture_file "own$1")
+	rm -f "$file" "$NET_TMP/capture-own$1.log"
+	net_spawn "capture-own$1" "s$1" dumpcap -q -B 64 "${CAPTURE_OWN_BOUNDS[@]}" -i eth1 -w "$file" \
+		-f "tcp port 647 and src host ${NET_LINK_ADDR[$1]} and (tcp[tcpflags] & (tcp-syn | tcp-fin | tcp-rst) != 0 or $say)"
+	wait_for 10 test -s "$file"
+}
+
+# capture_own_stop SERVER - true when every message was understood. Frames that the kernel could not
+# hand over are a gap that the dissector does not get over: then there is nothing to judge.
+capture_own_stop() {
+	local lost
+	capture_possible || { echo "      (not looked at: tshark is not installed)"; return 0; }
+	net_stop "capture-own$1"
+	lost=$(sed -n 's,^Packets received/dropped.*: [0-9]*/\([0-9]*\) .*,\1,p' "$NET_TMP/capture-own$1.log")
+	[ "$lost" = 0 ] || { echo "      (not looked at: ${lost:-some} frames were not recorded)"; return 0; }
+	echo "      $(capture_messages "own$1" "${NET_LINK_ADDR[$1]}") messages"
+	capture_own_decodes "own$1"
+}
+
+capture_own_decodes() { # own<SERVER>
+	local faults tails
+	tails=$(capture_read "$1" "tcp.len > 0 && !tcp.analysis.retransmission && !tcp.analysis.keep_alive" \
+		tcp.stream frame.number tcp.len dhcpfo.type | capture_tails)
+	faults=$(capture_read "$1" "($CAPTURE_BAD) || ($CAPTURE_STRAY)" \
+		tcp.stream frame.number frame.protocols dhcpfo.type dhcpfo.optioncode _ws.expert.message |
+		awk -F '\t' -v tails="$tails" '
+			BEGIN { n = split(tails, f, " "); for (i = 1; i < n; i += 2) whole[f[i]] = f[i + 1] }
+			!($1 in whole) || $2 <= whole[$1]')
+	[ -z "$faults" ] || { echo "      not decoded (stream, frame, protocols, types, options, why):"; head -n 10 <<<"$faults"; return 1; }
+}
+
+# What follows on the last whole message of a connection is the beginning of one that was cut off,
+# by a reset or by the end of the recording, if it is shorter than the longest. Prints the number of
+# each such connection, and that of the frame with its last whole message.
+CAPTURE_MESSAGE_MAX=2048
+capture_tails() {
+	awk -F '\t' -v max=$CAPTURE_MESSAGE_MAX '
+		!($1 in whole) { whole[$1] = 0 }
+		$4 != "" { whole[$1] = $2; rest[$1] = 0; next }
+		{ rest[$1] += $3 }
+		END { for (s in whole) if (rest[s] < max) print s, whole[s] }' | xargs
+}
