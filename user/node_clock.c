@@ -54,24 +54,6 @@ static bool partners_confirm(const struct node *n, int64_t step, int64_t limit)
 	return any;
 }
 
-static void step_to(struct node *n, const char *by)
-{
-	int64_t step = clock_wall_step_sec();
-
-	clock_accept();
-	n->now = clock_now();
-	n->last_turn.wall = n->now.wall;
-	if (n->serving) { /* else its times are of a former run, by another clock */
-		pool_clock_moved(n->pool, step);
-		n->restate_at = 1;
-	}
-	for (unsigned i = 0; i < n->conf->n_relations; i++)
-		if (n->relations[i].ep)
-			fo_endpoint_clock_moved(node_endpoint(n, i), step, &n->now);
-	n->clock_stepped = false;
-	log_event(LOG_L_WARNING, "clock-accepted", "seconds=%" PRId64 " by=%s", step, by);
-}
-
 /* The store follows, a part with each turn: until then its dates are those of the former clock. */
 void node_clock_restate(struct node *n)
 {
@@ -84,6 +66,25 @@ void node_clock_restate(struct node *n)
 			return;
 		n->restate_at = l && l->addr < UINT32_MAX ? l->addr + 1 : 0;
 	}
+}
+
+static void step_to(struct node *n, const char *by)
+{
+	int64_t step = clock_wall_step_sec();
+
+	clock_accept();
+	n->now = clock_now();
+	n->last_turn.wall = n->now.wall;
+	if (n->serving) { /* else its times are of a former run, by another clock */
+		pool_clock_moved(n->pool, step);
+		n->restate_at = 1;
+		node_clock_restate(n);
+	}
+	for (unsigned i = 0; i < n->conf->n_relations; i++)
+		if (n->relations[i].ep)
+			fo_endpoint_clock_moved(node_endpoint(n, i), step, &n->now);
+	n->clock_stepped = false;
+	log_event(LOG_L_WARNING, "clock-accepted", "seconds=%" PRId64 " by=%s", step, by);
 }
 
 void node_clock_watch(struct node *n)

@@ -63,7 +63,7 @@ void clock_start(struct world *w, struct server *s)
 /* The system's clock minus ours. */
 static int64_t step_sec(const struct world *w, const struct server *s)
 {
-	return (system_wall(w, s) - boot_clock(w, s) - s->wall_minus_boot) / SEC;
+	return clock_nearest_sec(system_wall(w, s) - boot_clock(w, s) - s->wall_minus_boot);
 }
 
 static bool beyond(int64_t sec)

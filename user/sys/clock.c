@@ -77,7 +77,7 @@ int64_t clock_wall_us(void)
 
 int64_t clock_wall_step_sec(void)
 {
-	return wall_step_us(boot_now()) / 1000000;
+	return clock_nearest_sec(wall_step_us(boot_now()));
 }
 
 void clock_set_limit(int64_t us)

@@ -7,7 +7,12 @@
 
 void clock_init(void);
 struct now clock_now(void);
-int64_t clock_wall_step_sec(void); /* the wall clock of the system minus ours */
+int64_t clock_wall_step_sec(void); /* the wall clock of the system minus ours, to the nearest second */
+
+static inline int64_t clock_nearest_sec(int64_t us)
+{
+	return (us + (us < 0 ? -500000 : 500000)) / 1000000;
+}
 uint64_t clock_monotonic_ns(void); /* CLOCK_MONOTONIC, for the deadline in the kernel's maps */
 
 int64_t clock_wall_us(void); /* our wall clock, finer: time stamps of log lines */
