@@ -96,6 +96,13 @@ static void hold(struct fo_step *s, const char *why)
 	s->why = why;
 }
 
+/* It has lost what it promised, or is starting, which PARTNER-DOWN does not listen to. */
+static bool tells_nothing(const struct fo_end *end, const struct fo_in *in)
+{
+	return recovers(end->peer) || in->peer_lost ||
+	       (in->peer_startup && end->state == FO_PARTNER_DOWN);
+}
+
 /* Back to work with the partner in sight: enter the saved state, then its row of the table. */
 struct fo_step fsm_leave_linked(const struct fo_end *cur, const struct fo_in *in)
 {
@@ -111,9 +118,8 @@ struct fo_step fsm_leave_linked(const struct fo_end *cur, const struct fo_in *in
 		s = fsm_go(&e, &seen, (enum fo_state)e.state, s.why);
 	if (s.next.state == FO_RECOVER) /* nothing was promised in between */
 		s.next.last_operational = cur->last_operational;
-	if (serves_alone(s.next.state) && (recovers(e.peer) || in->peer_lost) &&
-	    long_away(&e, in)) {
-		hold(&s, "long away, and the partner has lost what it promised meanwhile");
+	if (serves_alone(s.next.state) && tells_nothing(&e, in) && long_away(&e, in)) {
+		hold(&s, "long away, and the partner does not say what it promised meanwhile");
 		s.next.last_operational = cur->last_operational; /* after another restart, too */
 	}
 	return s;

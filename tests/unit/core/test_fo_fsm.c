@@ -576,23 +576,25 @@ static void event_grid(void **state)
 			}
 }
 
-/* Long away, and the partner, which may have served meanwhile, has nothing to tell: held back as
- * without it. */
+/* Long away, and the partner, which may have served meanwhile, has nothing to tell, or has yet to
+ * say what it is: held back as without it. */
 static void startup_meets_lost_partner(void **state)
 {
 	static const uint8_t saved[] = { CI, PD, CD, RI };
 
 	(void)state;
 	for (unsigned p = 0; p < LEN(states) * LEN(saved); p++)
-		for (unsigned k = 0; k < 2; k++) {
+		for (unsigned k = 0; k < 4; k++) {
 			uint8_t peer = states[p / LEN(saved)];
 			struct fo_end cur = end_in(ST, true);
-			struct fo_in in = peer_in(peer, false);
-			bool held = k && (peer == R || peer == RW);
+			struct fo_in in = peer_in(peer, k & 2);
+			bool held = k & 1 && (peer == R || peer == RW);
 			struct fo_step s;
 
 			cur.saved = saved[p % LEN(saved)];
-			cur.last_operational = NOW - MCLT + !k;
+			if (k == 3 && cur.saved == PD)
+				held = true;
+			cur.last_operational = NOW - MCLT + !(k & 1);
 			s = fo_fsm_step(&cur, &in);
 			check_step(&cur, &in, &s);
 			held &= s.next.state == cur.saved; /* else there is a conflict */
