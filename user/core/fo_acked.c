@@ -7,6 +7,19 @@
  */
 #include "core/fo_endpoint_priv.h"
 
+/* What the partner refused it may take now, for what it told since was refused in favour of it. Who
+ * does not agree all the same asks ever less often, down to the pace of the first retry. */
+void fo_retry_sooner(struct fo_endpoint *e)
+{
+	mono_t at = mono_add_us(e->now.mono, (int64_t)e->sooner_sec * FO_SEC_US);
+
+	e->hurry = e->own_kind && !e->rejected;
+	if (!e->own_kind || !e->rejected || e->retry_at.us <= at.us)
+		return;
+	e->retry_at = at;
+	e->sooner_sec = e->sooner_sec * 2 < FO_RETRY_SEC ? e->sooner_sec * 2 : FO_RETRY_SEC;
+}
+
 void fo_retry_later(struct fo_endpoint *e, enum fo_reject why)
 {
 	uint32_t sec = why == FO_REJECT_ILLEGAL_ADDRESS ? FO_RETRY_MAX_SEC
@@ -15,6 +28,8 @@ void fo_retry_later(struct fo_endpoint *e, enum fo_reject why)
 
 	e->rejected++;
 	e->retry_at = mono_min(e->retry_at, mono_add_us(e->now.mono, (int64_t)sec * FO_SEC_US));
+	if (e->hurry)
+		fo_retry_sooner(e);
 }
 
 void fo_skip_rejected(struct fo_endpoint *e, uint32_t addr, enum fo_reject why)
@@ -23,18 +38,6 @@ void fo_skip_rejected(struct fo_endpoint *e, uint32_t addr, enum fo_reject why)
 	if (why == FO_REJECT_ILLEGAL_ADDRESS)
 		pool_lacked(e->pool, addr);
 	fo_retry_later(e, why);
-}
-
-/* What the partner refused it may take now, for what it told since was refused in favour of it. Who
- * does not agree all the same asks ever less often, down to the pace of the first retry. */
-void fo_retry_sooner(struct fo_endpoint *e)
-{
-	mono_t at = mono_add_us(e->now.mono, (int64_t)e->sooner_sec * FO_SEC_US);
-
-	if (!e->own_kind || !e->rejected || e->retry_at.us <= at.us)
-		return;
-	e->retry_at = at;
-	e->sooner_sec = e->sooner_sec * 2 < FO_RETRY_SEC ? e->sooner_sec * 2 : FO_RETRY_SEC;
 }
 
 static struct fo_flight *flight_of(struct fo_endpoint *e, uint32_t xid)
@@ -243,6 +246,7 @@ void fo_updates_reset(struct fo_endpoint *e)
 	fo_updates_retry(e);
 	e->retry_sec = FO_RETRY_SEC;
 	e->sooner_sec = FO_SOONER_SEC;
+	e->hurry = false;
 }
 
 bool fo_is_flying(const struct fo_endpoint *e, uint32_t addr, bool run)

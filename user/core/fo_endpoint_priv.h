@@ -166,6 +166,7 @@ struct fo_endpoint {
 	bool asked_of_us;   /* for a dump that is to begin at dump_at */
 	mono_t dump_at;	    /* earliest, whatever link it is asked on */
 	uint32_t n_flights, unacked, rejected, retry_sec, sooner_sec;
+	bool hurry; /* the partner lacks what it is yet to refuse: its BNDUPD came first */
 	uint32_t ack_len, n_acks;
 	uint8_t acks[FO_ACK_BUF]; /* whole BNDACK messages */
 	uint32_t max_flights;

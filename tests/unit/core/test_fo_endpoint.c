@@ -176,6 +176,13 @@ static void test_run_wanted_back(void **state)
 	world_done(w);
 }
 
+static void put_run(struct node *n, const struct lease *l, uint32_t length)
+{
+	TURN(n, now);
+	fo_store_run(n->ep, l, length);
+	turn_end(n);
+}
+
 /* What is left of a run may be one address, and one with a record: the partner weighs it against
  * its own run there, not against its record, or both would refuse what the other holds for ever. */
 static void test_run_of_one(void **state)
@@ -199,13 +206,39 @@ static void test_run_of_one(void **state)
 			       .acked_state = LEASE_FREE,
 			       .serial = 1,
 			       .flags = LEASE_DIRTY };
-	TURN(P, now);
-	fo_store_run(P->ep, &rest, 1);
-	turn_end(P);
+	put_run(P, &rest, 1);
 	assert_true(settle(w, FO_NORMAL, FO_NORMAL, 10));
 	assert_int_equal(P->ep->count.updates_rejected_by_partner, 0);
 	assert_same(w, 0);
 	world_done(w);
+}
+
+/* Each refuses the other's word of a run in favour of its own; where both cross on the wire, the
+ * refusal comes behind the word that says that it would be taken now. It is not a minute away. */
+static void test_refusals_that_cross(void **state)
+{
+	unsigned both = 0;
+
+	(void)state;
+	for (unsigned ms = 0; ms < 20; ms++) {
+		struct lease ours = { .state = LEASE_FREE, .serial = 0x9febc2af };
+		struct lease theirs = { .state = LEASE_BACKUP, .serial = 1 };
+		struct world *w = normal_pair();
+		unsigned c = 0;
+
+		while (!request(P, ++c, false))
+			;
+		ours.addr = theirs.addr = pool_next(P->pool, 0)->addr;
+		ours.flags = theirs.flags = LEASE_DIRTY;
+		put_run(P, &ours, 4);
+		run(w, ms / 1e3);
+		put_run(S, &theirs, 4);
+		assert_true(settle(w, FO_NORMAL, FO_NORMAL, 10));
+		assert_same(w, 0);
+		both += P->ep->count.updates_rejected && S->ep->count.updates_rejected;
+		world_done(w);
+	}
+	assert_true(both > 1);
 }
 
 /* The record of a running lease says "not acknowledged" for a while longer: after a crash the
@@ -1565,6 +1598,7 @@ int main(void)
 		cmocka_unit_test(test_runs_for_lost_disk),
 		cmocka_unit_test(test_run_wanted_back),
 		cmocka_unit_test(test_run_of_one),
+		cmocka_unit_test(test_refusals_that_cross),
 		cmocka_unit_test(test_acks_written_later),
 		cmocka_unit_test(test_share_hold),
 		cmocka_unit_test(test_freed_go_to_their_clients),
