@@ -8,6 +8,8 @@
  */
 #include "sim.h"
 
+#include "sys/clock.h"
+
 #define EXPIRE_PER_TURN 256
 #define LATE_US (3 * SEC)
 #define TICK_MAX_US 500000
@@ -148,14 +150,16 @@ static void load_endpoint(struct server *s)
 	fo_endpoint_turn(s->ep, s->open_no, &s->now);
 }
 
-/* Decision A8, told apart by the record as it stands on disk. */
+/* Decision A8, told apart by the record as it stands on disk, which a clock may have dated that was
+ * far ahead. */
 static void note_absence(struct server *s)
 {
 	const struct fo_record *r = &s->disk.rec;
+	int64_t away = s->now.wall.sec - (int64_t)r->end.last_operational;
 
 	s->held_until = 0;
 	if (s->disk.has_rec && s->conf.after_outage_hold && r->mclt &&
-	    s->now.wall.sec - (int64_t)r->end.last_operational >= r->mclt)
+	    (away >= r->mclt || away < -CLOCK_SLEW_MAX_US / SEC))
 		s->held_until = s->now.wall.sec + r->mclt;
 }
 

@@ -5,8 +5,6 @@
  */
 #include "sim.h"
 
-#include "sys/clock.h"
-
 #define REJECTED_SEC (60 + 120 + 10) /* second and third try of a refused update */
 
 static bool normal(const struct server *s)
@@ -22,10 +20,7 @@ static const char *state_of(const struct server *s)
 
 static void reach_normal(struct world *w)
 {
-	/* a wait whose end was stored by a clock that was wrong, and is right after a restart,
-	 * takes so much longer */
-	int64_t wrong = clocks_apart_sec(w) > CLOCK_SLEW_MAX_US / SEC ? clocks_apart_sec(w) : 0;
-	int64_t most = (int64_t)(3 * (w->t.contact + w->t.startup) + waits(w) + wrong) * SEC;
+	int64_t most = (int64_t)(3 * (w->t.contact + w->t.startup) + waits(w)) * SEC;
 	int64_t until = w->us + most;
 
 	while (!normal(&w->s[0]) || !normal(&w->s[1])) {

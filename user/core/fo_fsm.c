@@ -30,10 +30,13 @@ bool fsm_linked(const struct fo_in *in)
 	return in->ev == FO_EV_PEER_STATE || (in->linked && in->ev != FO_EV_LINK_LOST);
 }
 
-/* When RECOVER-WAIT ends: MCLT after the last promise that the partner may not know of. */
+/* When RECOVER-WAIT ends: MCLT after the last promise that the partner may not know of. That was
+ * made before now, also where a clock that was ahead has dated it later. */
 static uint32_t wait_until(const struct fo_end *end, const struct fo_in *in)
 {
-	return end->last_operational ? sec_clamp((int64_t)end->last_operational + in->mclt) : 0;
+	int64_t last = end->last_operational < in->now.sec ? end->last_operational : in->now.sec;
+
+	return end->last_operational ? sec_clamp(last + in->mclt) : 0;
 }
 
 /* The partner is asked for all it has when our own records cannot be relied on. */

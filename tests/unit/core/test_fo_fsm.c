@@ -501,14 +501,16 @@ static void startup_alone(void **state)
 		{ CD, CD, true },  { PD, PD, true }, { R, R, false },  { RW, RW, false },
 		{ RD, RD, false }, { 0, R, false },
 	};
-	static const uint32_t last[] = { NOW - MCLT + 1, NOW - MCLT, NOW - MCLT - 99, 0 };
+	/* the last but one by a clock that was ahead: how long it was away nobody knows */
+	static const uint32_t last[] = { NOW - MCLT + 1,  NOW + 60, NOW - MCLT,
+					 NOW - MCLT - 99, NOW + 61, 0 };
 
 	(void)state;
 	for (size_t i = 0; i < LEN(row); i++)
 		for (size_t l = 0; l < LEN(last); l++) {
 			struct fo_end cur = end_in(ST, true);
 			struct fo_in in = event(FO_EV_LINK_LOST);
-			bool held = row[i].held && l > 0;
+			bool held = row[i].held && l > 1;
 			struct fo_step s;
 
 			cur.saved = row[i].saved;
@@ -679,6 +681,7 @@ static void recover_wait(void **state)
 		{ "from the last promise", 0, 1, 0, LAST, LAST + MCLT, PD, RW, LAST },
 		{ "that is long ago", 0, 1, 0, NOW - MCLT, 0, PD, RD, NOW - MCLT },
 		{ "just not", 0, 1, 0, NOW - MCLT + 1, NOW + 1, PD, RW, NOW - MCLT + 1 },
+		{ "by a clock that was ahead", 0, 1, 0, NOW + 99, NOW + MCLT, PD, RW, NOW + 99 },
 		{ "shut down in order", 0, 1, 0, 0, 0, PD, RD, 0 },
 		{ "lost: from boot", 0, 1, 1, LAST, BOOT + MCLT, PD, RW, BOOT },
 		{ "no record here, partner has", 0, 0, 0, 0, BOOT + MCLT, PD, RW, BOOT },
