@@ -14,6 +14,12 @@ enum story_kind story_of(uint64_t seed)
 
 /* --- terms ------------------------------------------------------------------------------------ */
 
+/* Lost, and started again, before the partner has noticed that it was gone. */
+static bool swift(const struct world *w)
+{
+	return w->seed / (4 * (STORY_KINDS - 1)) % 4 == 0;
+}
+
 void story_terms(struct world *w)
 {
 	struct terms *t = &w->t;
@@ -26,6 +32,10 @@ void story_terms(struct world *w)
 		t->no_wishes = true;
 		t->arrive = other ? 20 : 250;
 		t->room = other ? ROOM_TIGHT : ROOM_WIDE;
+		if (swift(w)) {
+			t->contact = 8;
+			t->startup = 4;
+		}
 		break;
 	case STORY_FROZEN:
 	case STORY_RESTORED:
@@ -71,16 +81,20 @@ static void say(struct world *w, unsigned *n, enum fault_kind kind, unsigned sid
 	f->b = f->c = 0;
 }
 
-/* A store is put back by hand, or by the tool, when the partner knows of later starts. */
+/* A store is put back by hand when the partner knows of later starts; by the tool, which says so
+ * to the server alone, then or when it does not. */
 static unsigned restored(struct world *w, unsigned side)
 {
+	bool tool = chance(w, 30), known = !tool || chance(w, 50);
 	unsigned n = 0;
 
 	say(w, &n, F_BACKUP, side, 60 + below(w, 20), 1);
-	say(w, &n, F_KILL, side, 85, 1);
-	say(w, &n, F_KILL, side, 100, 1);
+	if (known) {
+		say(w, &n, F_KILL, side, 85, 1);
+		say(w, &n, F_KILL, side, 100, 1);
+	}
 	say(w, &n, F_RESTORE, side, 150 + below(w, 60), 1);
-	w->faults[n - 1].c = chance(w, 30);
+	w->faults[n - 1].c = tool;
 	return n;
 }
 
@@ -91,7 +105,7 @@ static unsigned lost_apart(struct world *w, unsigned side)
 	unsigned n = 0;
 
 	say(w, &n, F_LINK_CUT, side, 80, apart);
-	say(w, &n, F_LOSE_STORE, side, 80 + apart - 4, 1);
+	say(w, &n, F_LOSE_STORE, side, swift(w) ? 81 : 80 + apart - 4, 1);
 	return n;
 }
 
