@@ -2,39 +2,8 @@
  * Cases of acceptance, by their ids (tests/CASES), and the operator's verbs: two endpoints over
  * memory, see fo_world.h. FO_TRACE=1 prints events, FO_WIRE=1 messages.
  */
-#include "fo_world.h"
+#include "fo_pair.h"
 #include "core/pool_priv.h"
-
-#define P (&w->n[0])
-#define S (&w->n[1])
-
-static struct world *new_world(unsigned scopes)
-{
-	struct world *w = malloc(sizeof(*w));
-
-	assert_non_null(w);
-	world_init(w, scopes);
-	return w;
-}
-
-static struct world *normal_pair(void)
-{
-	struct world *w = new_world(2);
-
-	start_both(w);
-	assert_true(settle(w, FO_NORMAL, FO_NORMAL, 10));
-	return w;
-}
-
-static const char *operate(struct node *n, enum fo_event ev, uint32_t since)
-{
-	const char *why;
-
-	TURN(n, now);
-	why = fo_endpoint_operate(n->ep, ev, since, &now);
-	turn_end(n);
-	return why;
-}
 
 /* --- clocks ------------------------------------------------------------------------------------
  */

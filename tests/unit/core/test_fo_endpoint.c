@@ -2,28 +2,7 @@
  * fo_endpoint: two endpoints over memory, from the first start to the return of a lost one.
  * failover-behaviour §3 to §9; decisions A. FO_TRACE=1 prints events, FO_WIRE=1 messages.
  */
-#include "fo_world.h"
-
-#define P (&w->n[0])
-#define S (&w->n[1])
-
-static struct world *new_world(unsigned scopes)
-{
-	struct world *w = malloc(sizeof(*w));
-
-	assert_non_null(w);
-	world_init(w, scopes);
-	return w;
-}
-
-static struct world *normal_pair(void)
-{
-	struct world *w = new_world(2);
-
-	start_both(w);
-	assert_true(settle(w, FO_NORMAL, FO_NORMAL, 10));
-	return w;
-}
+#include "fo_pair.h"
 
 /* --- first start, leases ------------------------------------------------------------------------
  */
@@ -571,8 +550,6 @@ static void test_start_alone(void **state)
 	world_done(w);
 }
 
-static const char *operate(struct node *n, enum fo_event ev, uint32_t since);
-
 static void test_hold_after_long_absence(void **state) /* A8, P23 */
 {
 	struct fo_status st;
@@ -822,16 +799,6 @@ static void test_hold_in_partner_down_and_contact(void **state)
 	assert_true(settle(w, FO_NORMAL, FO_NORMAL, 50));
 	assert_false(P->view.hold);
 	world_done(w);
-}
-
-static const char *operate(struct node *n, enum fo_event ev, uint32_t since)
-{
-	const char *why;
-
-	TURN(n, now);
-	why = fo_endpoint_operate(n->ep, ev, since, &now);
-	turn_end(n);
-	return why;
 }
 
 static void partner_down(unsigned who)

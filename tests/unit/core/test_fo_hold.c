@@ -3,38 +3,23 @@
  * rests: how long service is held back, and what ends that. Two endpoints over memory, see
  * fo_world.h. Decisions A7, A8; failover-behaviour §3.6.
  */
-#include "fo_world.h"
+#include "fo_pair.h"
 
-#define P (&w->n[0])
-#define S (&w->n[1])
-
-static struct world *normal_pair(void)
+static struct world *holding_pair(void)
 {
-	struct world *w = malloc(sizeof(*w));
+	struct world *w = new_world(2);
 
-	assert_non_null(w);
-	world_init(w, 2);
 	P->conf.after_outage_hold = S->conf.after_outage_hold = true;
 	start_both(w);
 	assert_true(settle(w, FO_NORMAL, FO_NORMAL, 10));
 	return w;
 }
 
-static const char *operate(struct node *n, enum fo_event ev, uint32_t since)
-{
-	const char *why;
-
-	TURN(n, now);
-	why = fo_endpoint_operate(n->ep, ev, since, &now);
-	turn_end(n);
-	return why;
-}
-
 /* The secondary's clock is slewed while both rest: the pause that the primary knows begins at other
  * times by its clock. It has not become another. */
 static void test_pause_by_a_slewed_clock(void **state)
 {
-	struct world *w = normal_pair();
+	struct world *w = holding_pair();
 
 	(void)state;
 	w->check_promises = false; /* they are counted by one clock */
@@ -55,7 +40,7 @@ static void test_pause_by_a_slewed_clock(void **state)
  * partner has learned that way it is not told again with the next link. */
 static void lost_and_resolved(unsigned who)
 {
-	struct world *w = normal_pair();
+	struct world *w = holding_pair();
 	struct node *n = &w->n[who], *o = &w->n[!who];
 
 	for (unsigned i = 0; i < 2; i++) { /* starts that the new store does not know of */
@@ -89,7 +74,7 @@ static void test_lost_store_resolved_is_told_once(void **state)
 /* Paused for longer than MCLT, while the secondary served, and resumed alone: held back. */
 static struct world *resumed_alone(void)
 {
-	struct world *w = normal_pair();
+	struct world *w = holding_pair();
 
 	run(w, 5);
 	assert_null(operate(P, FO_EV_OP_PAUSE, 0));
@@ -131,7 +116,7 @@ static void test_hold_of_a_pause_outlives_a_loss(void **state)
  * storage since. It is heard before the time to start is over. */
 static void test_hold_in_partner_down_beside_a_loss(void **state)
 {
-	struct world *w = normal_pair();
+	struct world *w = holding_pair();
 
 	(void)state;
 	crash(S, true);
@@ -159,7 +144,7 @@ static void test_hold_in_partner_down_beside_a_loss(void **state)
  * It starts for the first time by its counter, as it did before. */
 static struct world *held_alone(double since_boot)
 {
-	struct world *w = normal_pair();
+	struct world *w = holding_pair();
 
 	crash(S, true);
 	crash(P, true);
@@ -265,7 +250,7 @@ static void test_signs_of_what_was_lost(void **state)
 /* A sign of the partner counts for the hold in which it was seen. */
 static void test_signs_end_with_the_hold(void **state)
 {
-	struct world *w = normal_pair();
+	struct world *w = holding_pair();
 
 	(void)state;
 	crash(S, true);
@@ -293,7 +278,7 @@ static void test_hold_beside_a_restored_store(void **state)
 {
 	(void)state;
 	for (unsigned started = 0; started < 2; started++) {
-		struct world *w = normal_pair();
+		struct world *w = holding_pair();
 		struct disk *copy = malloc(sizeof(*copy));
 
 		assert_non_null(copy);

@@ -2,21 +2,7 @@
  * fo_endpoint beside a partner of another make, played by hand: what an ISC dhcpd must see, and
  * must never see. failover-behaviour §3.7, §5, §6; failover-wire. FO_TRACE=1 prints events.
  */
-#include "fo_world.h"
-
-#include "core/server.h"
-
-#define P (&w->n[0])
-#define S (&w->n[1])
-
-static struct world *new_world(unsigned scopes)
-{
-	struct world *w = malloc(sizeof(*w));
-
-	assert_non_null(w);
-	world_init(w, scopes);
-	return w;
-}
+#include "fo_pair.h"
 
 /* --- a partner of another make, played by hand --------------------------------------------------
  */
@@ -1376,11 +1362,7 @@ static void test_waits_for_a_slow_clock(void **state)
 		addr = w->client_addr[3];
 		(void)take(P, addr, 4, NULL);
 		drop_link(w, NULL, FO_CLOSE_PEER);
-		{
-			TURN(P, now);
-			assert_null(fo_endpoint_operate(P->ep, FO_EV_OP_PARTNER_DOWN, 0, &now));
-			turn_end(P);
-		}
+		assert_null(operate(P, FO_EV_OP_PARTNER_DOWN, 0));
 		run(w, 1);
 		if (again) {
 			crash(P, true);

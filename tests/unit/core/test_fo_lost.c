@@ -3,15 +3,13 @@
  * when it asked, also what was renewed meanwhile; and nobody hears from it that a lease is over
  * which it may have renewed and forgotten. failover-behaviour §3.6, §5.6; decision A7.
  */
-#include "fo_world.h"
+#include "fo_pair.h"
 #include "core/pool_priv.h"
 
 static struct world *pair_with_window(uint32_t window)
 {
-	struct world *w = malloc(sizeof(*w));
+	struct world *w = new_world(1);
 
-	assert_non_null(w);
-	world_init(w, 1);
 	w->n[0].conf.max_unacked = w->n[1].conf.max_unacked = window;
 	start_both(w);
 	assert_true(settle(w, FO_NORMAL, FO_NORMAL, 10));
@@ -67,7 +65,6 @@ static void test_renewed_while_refused(void **state)
 {
 	struct world *w = pair_with_window(10);
 	struct node *p = &w->n[0], *s = &w->n[1];
-	struct now now;
 	uint32_t a;
 
 	(void)state;
@@ -75,9 +72,7 @@ static void test_renewed_while_refused(void **state)
 	a = w->client_addr[1];
 	lose_secondary(w);
 	w->check_promises = false; /* which reads the disk that is gone */
-	now = now_of(p);
-	assert_null(fo_endpoint_operate(p->ep, FO_EV_OP_PARTNER_DOWN, 0, &now));
-	turn_end(p);
+	assert_null(operate(p, FO_EV_OP_PARTNER_DOWN, 0));
 	run(w, 35);
 	assert_int_equal(pool_get(p->pool, a)->state, LEASE_EXPIRED);
 	boot(s);
@@ -105,7 +100,6 @@ static void test_forgotten_promise(void **state)
 {
 	struct world *w = pair_with_window(10);
 	struct node *p = &w->n[0], *s = &w->n[1];
-	struct now now;
 	uint32_t a, ends;
 
 	(void)state;
@@ -120,9 +114,7 @@ static void test_forgotten_promise(void **state)
 	run(w, 1);
 	ends = w->promise[a].until;
 	lose_secondary(w);
-	now = now_of(p);
-	assert_null(fo_endpoint_operate(p->ep, FO_EV_OP_PARTNER_DOWN, 0, &now));
-	turn_end(p);
+	assert_null(operate(p, FO_EV_OP_PARTNER_DOWN, 0));
 	run(w, 20);
 	assert_int_equal(p->disk.l[a].state, LEASE_EXPIRED);
 	w->partition = false;
@@ -143,7 +135,6 @@ static void test_reclaim_when_in_force(void **state)
 {
 	struct world *w = pair_with_window(10);
 	struct node *p = &w->n[0];
-	struct now now;
 	uint32_t a, since;
 
 	(void)state;
@@ -154,10 +145,7 @@ static void test_reclaim_when_in_force(void **state)
 	since = (uint32_t)now_of(p).wall.sec;
 	run(w, 185); /* its potential expiry and MCLT are over */
 	assert_int_equal(p->disk.l[a].state, LEASE_EXPIRED);
-	now = now_of(p);
-	fo_endpoint_turn(p->ep, p->open, &now);
-	assert_null(fo_endpoint_operate(p->ep, FO_EV_OP_PARTNER_DOWN, since, &now));
-	turn_end(p);
+	assert_null(operate(p, FO_EV_OP_PARTNER_DOWN, since));
 	run(w, 1);
 	assert_int_equal(p->disk.l[a].state, LEASE_FREE);
 	world_done(w);
@@ -170,7 +158,6 @@ static void test_reclaim_after_a_lowered_lead(void **state)
 	struct world *w = pair_with_window(10);
 	struct node *p = &w->n[0];
 	const struct lease *l;
-	struct now now;
 	uint32_t end;
 
 	(void)state;
@@ -184,10 +171,7 @@ static void test_reclaim_after_a_lowered_lead(void **state)
 	assert_true(request(p, 1, true));
 	crash(&w->n[1], true);
 	run(w, 1);
-	now = now_of(p);
-	fo_endpoint_turn(p->ep, p->open, &now);
-	assert_null(fo_endpoint_operate(p->ep, FO_EV_OP_PARTNER_DOWN, 0, &now));
-	turn_end(p);
+	assert_null(operate(p, FO_EV_OP_PARTNER_DOWN, 0));
 	run(w, 1);
 	end = l->sent_pet > l->rcvd_pet ? l->sent_pet : l->rcvd_pet;
 	assert_int_equal(p->view.mclt, 20);
@@ -209,7 +193,6 @@ static void test_former_lead_outlives_the_leases(void **state)
 	struct world *w = pair_with_window(10);
 	struct node *p = &w->n[0];
 	const struct lease *l;
-	struct now now;
 	uint32_t end;
 
 	(void)state;
@@ -225,13 +208,10 @@ static void test_former_lead_outlives_the_leases(void **state)
 	assert_true(settle(w, FO_NORMAL, FO_NORMAL, 8));
 	crash(&w->n[1], true);
 	run(w, 100); /* the former lead time has passed by the clock */
-	now = now_of(p);
-	fo_endpoint_turn(p->ep, p->open, &now);
-	assert_null(fo_endpoint_operate(p->ep, FO_EV_OP_PARTNER_DOWN, 0, &now));
-	turn_end(p);
+	assert_null(operate(p, FO_EV_OP_PARTNER_DOWN, 0));
 	run(w, 1);
 	end = l->sent_pet > l->acked_pet ? l->sent_pet : l->acked_pet;
-	assert_true(end > now.wall.sec + 100);
+	assert_true(end > now_of(p).wall.sec + 100);
 	run(w, end + 29 - (double)now_of(p).wall.sec);
 	assert_int_equal(l->state, LEASE_EXPIRED);
 	run(w, 3);
@@ -245,16 +225,12 @@ static void test_dump_ends_under_load(void **state)
 {
 	struct world *w = pair_with_window(100);
 	struct node *p = &w->n[0], *s = &w->n[1];
-	struct now now;
 
 	(void)state;
 	lease_to(w, 12);
 	crash(s, true);
 	run(w, 2);
-	now = now_of(p);
-	fo_endpoint_turn(p->ep, p->open, &now);
-	assert_null(fo_endpoint_operate(p->ep, FO_EV_OP_PARTNER_DOWN, 0, &now));
-	turn_end(p);
+	assert_null(operate(p, FO_EV_OP_PARTNER_DOWN, 0));
 	run(w, 1);
 	boot(s);
 	for (unsigned i = 0, c = 0; i < 2000 && state_of(s) != FO_RECOVER_WAIT; i++, c++) {

@@ -4,7 +4,7 @@
  * partner by more than MCLT (fo_world.h); after the faults both serve and agree.
  * decisions A2, A12. FO_SEED=n runs one seed, FO_SEEDS=n that many.
  */
-#include "fo_world.h"
+#include "fo_pair.h"
 
 #define STEPS 250
 
@@ -45,9 +45,7 @@ static void declare_down(struct world *w)
 
 	if (!n->up || w->n[!n->i].up)
 		return;
-	TURN(n, now);
-	(void)fo_endpoint_operate(n->ep, FO_EV_OP_PARTNER_DOWN, 0, &now);
-	turn_end(n);
+	(void)operate(n, FO_EV_OP_PARTNER_DOWN, 0);
 }
 
 static void fault(struct world *w)
@@ -105,10 +103,8 @@ static void assert_counted(const struct node *n)
 
 static void one_seed(uint64_t seed)
 {
-	struct world *w = malloc(sizeof(*w));
+	struct world *w = new_world(1);
 
-	assert_non_null(w);
-	world_init(w, 1);
 	w->rnd = seed * 0x9e3779b97f4a7c15ULL | 1;
 	w->lease_time = 120;
 	w->no_runs = !(seed % 5); /* a partner of the first version */
