@@ -308,6 +308,110 @@ static void test_hold_beside_a_restored_store(void **state)
 	}
 }
 
+/* The secondary served alone, and has lost what it promised. It is heard, but has nothing to tell.
+ */
+static void test_hold_outlives_a_lost_store(void **state)
+{
+	struct world *w = normal_pair();
+	struct fo_status st;
+	struct now now;
+
+	(void)state;
+	P->conf.after_outage_hold = true;
+	crash(S, true);
+	crash(P, true);
+	w->us += 60 * SEC;
+	boot(P);
+	run(w, 20);
+	now = now_of(P);
+	fo_endpoint_partner_sign(P->ep, &now);
+	assert_true(P->view.hold);
+	lose_disk(S);
+	boot(S);
+	run(w, 15); /* longer than MCLT after our start */
+	assert_int_equal(state_of(P), FO_COMM_INT);
+	assert_true(P->ep->heard && P->view.hold);
+	fo_endpoint_status(P->ep, &st);
+	assert_non_null(strstr(st.next, "recovered"));
+	assert_true(settle(w, FO_NORMAL, FO_NORMAL, 20));
+	assert_false(P->view.hold);
+	world_done(w);
+}
+
+/* The same where it is heard before the time to start is over. */
+static void test_hold_beside_a_lost_store(void **state)
+{
+	struct world *w = normal_pair();
+
+	(void)state;
+	P->conf.after_outage_hold = true;
+	crash(S, true);
+	crash(P, true);
+	w->us += 60 * SEC;
+	lose_disk(S);
+	boot(P);
+	run(w, 4);
+	boot(S);
+	w->connect_at = w->us + 1000;
+	run(w, 0.5);
+	assert_true(P->ep->heard && state_of(P) == FO_COMM_INT);
+	run(w, 26.5); /* longer than MCLT after our start */
+	assert_int_equal(state_of(P), FO_COMM_INT);
+	assert_true(P->view.hold && !P->view.serve_new);
+	assert_true(settle(w, FO_NORMAL, FO_NORMAL, 20));
+	assert_true(P->view.serve_new);
+	world_done(w);
+}
+
+/* Nor does a pause, of one that we know to have lost its storage, tell anything. */
+static void test_hold_outlives_a_paused_loss(void **state)
+{
+	struct world *w = normal_pair();
+
+	(void)state;
+	P->conf.after_outage_hold = true;
+	crash(S, true);
+	boot(S); /* a further start, which the new store does not know of */
+	assert_true(settle(w, FO_NORMAL, FO_NORMAL, 8));
+	crash(S, true);
+	crash(P, true);
+	w->us += 60 * SEC;
+	boot(P);
+	run(w, 6);
+	lose_disk(S);
+	boot(S);
+	assert_null(operate(S, FO_EV_OP_PAUSE, 0));
+	run(w, 10);
+	assert_true(P->ep->heard);
+	assert_int_equal(P->ep->rec.end.peer, FO_PAUSED);
+	assert_true(P->view.hold);
+	world_done(w);
+}
+
+/* It is gone again: MCLT after it was heard, all is served. */
+static void test_hold_ends_after_contact(void **state)
+{
+	struct world *w = normal_pair();
+
+	(void)state;
+	P->conf.after_outage_hold = true;
+	crash(S, true);
+	crash(P, true);
+	w->us += 60 * SEC;
+	boot(P);
+	run(w, 20);
+	lose_disk(S);
+	boot(S);
+	run(w, 3);
+	assert_true(P->ep->heard_since_start);
+	crash(S, true);
+	run(w, 20);
+	assert_true(P->view.hold);
+	run(w, 10);
+	assert_false(P->view.hold);
+	world_done(w);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -320,6 +424,10 @@ int main(void)
 		cmocka_unit_test(test_signs_of_what_was_lost),
 		cmocka_unit_test(test_signs_end_with_the_hold),
 		cmocka_unit_test(test_hold_beside_a_restored_store),
+		cmocka_unit_test(test_hold_outlives_a_lost_store),
+		cmocka_unit_test(test_hold_beside_a_lost_store),
+		cmocka_unit_test(test_hold_outlives_a_paused_loss),
+		cmocka_unit_test(test_hold_ends_after_contact),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

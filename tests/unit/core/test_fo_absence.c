@@ -1,0 +1,187 @@
+/*
+ * Who was away for longer than MCLT and comes back alone, since the partner may have taken over:
+ * how long service is held back, and what ends that. A partner that lost its storage: test_fo_hold.
+ * Two endpoints over memory, see fo_world.h. Decision A8; P23.
+ */
+#include "fo_pair.h"
+
+static void test_hold_after_long_absence(void **state) /* A8, P23 */
+{
+	struct fo_status st;
+	struct world *w = normal_pair();
+
+	(void)state;
+	P->conf.after_outage_hold = true;
+	crash(S, true);
+	crash(P, true);
+	w->us += 60 * SEC; /* beyond MCLT */
+	boot(P);
+	run(w, 6);
+	assert_int_equal(state_of(P), FO_COMM_INT);
+	assert_true(P->view.hold && !P->view.serve_new && P->view.serve_renew);
+	fo_endpoint_status(P->ep, &st);
+	assert_non_null(strstr(st.next, "held back"));
+	assert_int_equal(st.next_at, BASE + w->us / SEC - 6 + 30);
+	run(w, 23);
+	assert_true(P->view.hold);
+	/* a restart now would be held back as well */
+	assert_true(P->disk.rec.end.last_operational < BASE + w->us / SEC - 60);
+	run(w, 2);
+	assert_false(P->view.hold);
+	assert_true(P->view.serve_new);
+	world_done(w);
+}
+
+static void test_hold_ends_by_contact_not_by_signs(void **state)
+{
+	struct world *w = normal_pair();
+	struct now now;
+
+	(void)state;
+	P->conf.after_outage_hold = true;
+	crash(S, true);
+	crash(P, true);
+	w->us += 60 * SEC;
+	boot(P);
+	run(w, 6);
+	now = now_of(P);
+	fo_endpoint_partner_sign(P->ep, &now);
+	run(w, 40);
+	assert_true(P->view.hold);
+	boot(S);
+	assert_true(settle(w, FO_NORMAL, FO_NORMAL, 8));
+	assert_false(P->view.hold);
+	world_done(w);
+}
+
+static void test_hold_ends_by_any_contact(void **state)
+{
+	struct world *w = normal_pair();
+
+	(void)state;
+	P->conf.after_outage_hold = true;
+	crash(S, true);
+	crash(P, true);
+	w->us += 60 * SEC;
+	boot(P);
+	run(w, 6);
+	assert_true(P->view.hold);
+	boot(S);
+	assert_null(operate(S, FO_EV_OP_PAUSE, 0)); /* our state stays */
+	run(w, 3);
+	assert_int_equal(state_of(P), FO_COMM_INT);
+	assert_false(P->view.hold);
+	world_done(w);
+}
+
+/* The primary, in PARTNER-DOWN, was away for longer than MCLT: the partner may have taken over. */
+static struct world *held_in_partner_down(void)
+{
+	struct world *w = normal_pair();
+
+	P->conf.after_outage_hold = true;
+	crash(S, true);
+	run(w, 5);
+	assert_null(operate(P, FO_EV_OP_PARTNER_DOWN, 0));
+	run(w, 2);
+	assert_true(P->view.serve_new);
+	crash(P, true);
+	w->us += 60 * SEC;
+	boot(P);
+	run(w, 6);
+	assert_int_equal(state_of(P), FO_PARTNER_DOWN);
+	assert_true(P->view.hold && !P->view.serve_new && P->view.serve_renew);
+	return w;
+}
+
+static void test_hold_in_partner_down(void **state) /* A8 */
+{
+	struct world *w = held_in_partner_down();
+	struct fo_status st;
+
+	(void)state;
+	fo_endpoint_status(P->ep, &st);
+	assert_non_null(strstr(st.next, "held back"));
+	assert_int_equal(st.next_at, BASE + w->us / SEC - 6 + 30);
+	/* a restart now would be held back as well */
+	assert_true(P->disk.rec.end.last_operational < BASE + w->us / SEC - 60);
+	run(w, 23);
+	assert_true(P->view.hold);
+	run(w, 2);
+	assert_false(P->view.hold);
+	assert_true(P->view.serve_new && P->view.partner_down);
+	run(w, 10);
+	assert_true(P->disk.rec.end.last_operational >= BASE + w->us / SEC - 10);
+	world_done(w);
+}
+
+static void test_hold_in_partner_down_forced(void **state)
+{
+	struct world *w = held_in_partner_down();
+
+	(void)state;
+	assert_non_null(operate(P, FO_EV_OP_PARTNER_DOWN, 0));
+	assert_true(P->view.hold);
+	assert_null(operate(P, FO_EV_OP_FORCE_PARTNER_DOWN, 0));
+	run(w, 1);
+	assert_false(P->view.hold);
+	assert_true(P->view.serve_new);
+	/* what the partner promised after it was declared down the first time is waited for */
+	assert_true(P->view.partner_pool_from >= BASE + w->us / SEC - 1 + 30);
+	assert_non_null(operate(P, FO_EV_OP_FORCE_PARTNER_DOWN, 0));
+	world_done(w);
+}
+
+/* That the partner starts up does not say yet what it did meanwhile. */
+static void test_hold_in_partner_down_and_contact(void **state)
+{
+	struct world *w = held_in_partner_down();
+
+	(void)state;
+	boot(S);
+	for (unsigned i = 0; state_of(S) == FO_STARTUP && i < 20000; i++) {
+		assert_true(P->ep->hold);
+		run(w, 0.0001);
+	}
+	assert_true(P->ep->heard_since_start);
+	assert_true(settle(w, FO_NORMAL, FO_NORMAL, 50));
+	assert_false(P->view.hold);
+	world_done(w);
+}
+
+/* Paused for longer than MCLT; the partner took over and was lost: what it promised lasts for MCLT
+ * from then on, however long ago we were started. */
+static void test_hold_after_a_long_pause(void **state)
+{
+	struct world *w = normal_pair();
+
+	(void)state;
+	P->conf.after_outage_hold = true;
+	run(w, 40);
+	assert_null(operate(P, FO_EV_OP_PAUSE, 0));
+	run(w, 60);
+	crash(S, true);
+	run(w, 5);
+	assert_null(operate(P, FO_EV_OP_RESUME, 0));
+	run(w, 28);
+	assert_int_equal(state_of(P), FO_COMM_INT);
+	assert_true(P->view.hold);
+	run(w, 4);
+	assert_false(P->view.hold);
+	world_done(w);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_hold_after_long_absence),
+		cmocka_unit_test(test_hold_ends_by_contact_not_by_signs),
+		cmocka_unit_test(test_hold_ends_by_any_contact),
+		cmocka_unit_test(test_hold_in_partner_down),
+		cmocka_unit_test(test_hold_in_partner_down_forced),
+		cmocka_unit_test(test_hold_in_partner_down_and_contact),
+		cmocka_unit_test(test_hold_after_a_long_pause),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

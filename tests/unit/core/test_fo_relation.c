@@ -1,0 +1,212 @@
+/*
+ * The relationship of two servers: clocks that differ, what is agreed with the connection, and the
+ * states that they enter by themselves or by the operator's word. Two endpoints over memory, see
+ * fo_world.h. failover-behaviour §3, §7; decisions A10, A11, A16, A21.
+ */
+#include "fo_pair.h"
+
+/* --- time ------------------------------------------------------------------------------------- */
+
+static void test_clocks_apart(void **state)
+{
+	struct world *w = new_world(2);
+
+	(void)state;
+	S->skew = 20;
+	start_both(w);
+	assert_true(settle(w, FO_NORMAL, FO_NORMAL, 10));
+	for (unsigned c = 1; c < 9; c++)
+		assert_true(request(c % 2 ? P : S, c, true));
+	run(w, 2);
+	for (unsigned a = 0; a < MAX_ADDR; a++)
+		if (P->disk.l[a].state == LEASE_ACTIVE)
+			assert_true(llabs((int64_t)P->disk.l[a].expires + 20 -
+					  S->disk.l[a].expires) <= 1);
+	world_done(w);
+}
+
+static void test_clocks_too_far_apart(void **state) /* A21, T001-1 */
+{
+	struct world *w = new_world(2);
+	struct fo_status st;
+
+	(void)state;
+	S->skew = 61;
+	start_both(w);
+	run(w, 5);
+	assert_int_equal(state_of(P), FO_NORMAL); /* connected all the same */
+	assert_true(request(P, 1, true));
+	run(w, 2);
+	assert_true(dirty(P) > 0);
+	assert_true(P->ep->count.updates_rejected_by_partner > 0);
+	assert_int_equal(state_of(P), FO_NORMAL);
+	fo_endpoint_status(P->ep, &st);
+	assert_true(st.clock_skew_ms > 60000);
+	S->skew = 0; /* mended: everything is told again */
+	assert_true(settle(w, FO_NORMAL, FO_NORMAL, 10));
+	assert_same(w, 0);
+	S->skew = 30 * 86400; /* more than 31 bits of milliseconds */
+	run(w, 3);
+	fo_endpoint_status(P->ep, &st);
+	assert_true(st.clock_skew_ms / 1000 > 30 * 86400 - 5);
+	world_done(w);
+}
+
+/* --- what both agree about -------------------------------------------------------------------- */
+
+static void test_primary_decides(void **state) /* A16 */
+{
+	struct world *w = new_world(2);
+
+	(void)state;
+	S->conf.mclt = 300;
+	memset(S->conf.policy.hba, 0, 32);
+	memset(P->conf.policy.hba, 0xff, 22);
+	start_both(w);
+	assert_true(settle(w, FO_NORMAL, FO_NORMAL, 10));
+	assert_int_equal(S->disk.rec.mclt, 30);
+	assert_int_equal(S->view.mclt, 30);
+	assert_int_equal(S->view.policy.owned[21], 0);
+	assert_int_equal(S->view.policy.owned[22], 0xff);
+	crash(S, true);
+	boot(S);
+	run(w, 0.0005);
+	assert_int_equal(S->ep->policy.hba[21], 0xff); /* remembered */
+	world_done(w);
+}
+
+static void test_lead_time_changes(void **state) /* A16 */
+{
+	struct world *w = normal_pair();
+
+	(void)state;
+	crash(P, true);
+	P->conf.mclt = 20; /* lowered: at once for promises, later for waits */
+	boot(P);
+	assert_true(settle(w, FO_NORMAL, FO_NORMAL, 8));
+	assert_int_equal(P->view.mclt, 20);
+	assert_int_equal(S->view.mclt, 20);
+	assert_int_equal(P->disk.rec.mclt_former, 30);
+	crash(S, true);
+	run(w, 1);
+	assert_null(operate(P, FO_EV_OP_PARTNER_DOWN, 0));
+	run(w, 0.1);
+	assert_int_equal(P->view.partner_pool_from, P->disk.rec.end.stos + 30);
+	boot(S);
+	assert_true(settle(w, FO_NORMAL, FO_NORMAL, 60));
+	crash(P, true);
+	crash(S, true);
+	P->conf.mclt = 100; /* raised: only when the secondary knows */
+	boot(P);
+	run(w, 6);
+	assert_int_equal(P->view.mclt, 20);
+	boot(S);
+	assert_true(settle(w, FO_NORMAL, FO_NORMAL, 8));
+	assert_int_equal(P->view.mclt, 100);
+	assert_int_equal(S->disk.rec.mclt, 100);
+	world_done(w);
+}
+
+static void test_wrong_name(void **state)
+{
+	struct world *w = new_world(2);
+
+	(void)state;
+	S->conf.name = "Campus";
+	start_both(w);
+	run(w, 0.05);
+	assert_string_equal(P->last_event, "connect-rejected");
+	assert_non_null(strstr(P->last_why, "partner"));
+	run(w, 10);
+	assert_int_equal(state_of(P), FO_RECOVER);
+	assert_int_equal(P->ep->count.links, 0);
+	world_done(w);
+}
+
+/* --- its states ------------------------------------------------------------------------------- */
+
+static void test_auto_partner_down(void **state)
+{
+	struct world *w = new_world(2);
+
+	(void)state;
+	P->conf.auto_partner_down_sec = 40;
+	start_both(w);
+	assert_true(settle(w, FO_NORMAL, FO_NORMAL, 10));
+	crash(S, true);
+	run(w, 39);
+	assert_int_equal(state_of(P), FO_COMM_INT);
+	run(w, 2);
+	assert_int_equal(state_of(P), FO_PARTNER_DOWN);
+	world_done(w);
+}
+
+static void test_pause_and_shutdown(void **state)
+{
+	struct world *w = normal_pair();
+
+	(void)state;
+	assert_null(operate(P, FO_EV_OP_PAUSE, 0));
+	run(w, 1);
+	assert_int_equal(state_of(P), FO_PAUSED);
+	assert_int_equal(state_of(S), FO_COMM_INT);
+	assert_null(operate(P, FO_EV_OP_RESUME, 0));
+	assert_true(settle(w, FO_NORMAL, FO_NORMAL, 5));
+	assert_null(operate(P, FO_EV_OP_SHUTDOWN, 0));
+	run(w, 1);
+	assert_int_equal(state_of(P), FO_SHUTDOWN);
+	assert_int_equal(state_of(S), FO_PARTNER_DOWN);
+	assert_null(operate(P, FO_EV_OP_RESUME, 0));
+	assert_true(settle(w, FO_NORMAL, FO_NORMAL, 5)); /* no wait: all was acknowledged (A10) */
+	world_done(w);
+}
+
+/* Decision A11: in POTENTIAL-CONFLICT, and the partner does nothing about it. It is the primary's
+ * turn, so that nothing was asked for either. */
+static void test_conflict_without_progress(void **state)
+{
+	struct world *w = normal_pair();
+
+	(void)state;
+	run(w, 10);
+	S->ep->rec.end.state = FO_POTENTIAL_CONFLICT;
+	S->ep->progress = (mono_t){ w->us };
+	run(w, 299);
+	assert_int_equal(S->ep->count.links_lost, 0);
+	run(w, 2);
+	assert_int_equal(S->ep->count.links_lost, 1);
+	assert_true(settle(w, FO_NORMAL, FO_NORMAL, 10));
+	world_done(w);
+}
+
+static void test_contact_does_not_wait(void **state)
+{
+	struct world *w = normal_pair();
+	uint64_t sent = S->ep->count.sent[FO_CONTACT];
+
+	(void)state;
+	S->commit_at = w->us + 30 * SEC; /* the disk hangs */
+	S->committing = S->open++;
+	run(w, 20);
+	assert_int_equal(state_of(P), FO_NORMAL);
+	assert_true(S->ep->count.sent[FO_CONTACT] - sent >= 19);
+	assert_true(S->ep->count.sent[FO_CONTACT] - sent <= 21);
+	world_done(w);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_clocks_apart),
+		cmocka_unit_test(test_clocks_too_far_apart),
+		cmocka_unit_test(test_primary_decides),
+		cmocka_unit_test(test_lead_time_changes),
+		cmocka_unit_test(test_wrong_name),
+		cmocka_unit_test(test_auto_partner_down),
+		cmocka_unit_test(test_pause_and_shutdown),
+		cmocka_unit_test(test_conflict_without_progress),
+		cmocka_unit_test(test_contact_does_not_wait),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
