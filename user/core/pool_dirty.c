@@ -49,12 +49,33 @@ static void enqueue_behind(struct pool *p, struct pool_relation *rel, uint32_t i
 	r->flags |= ROW_QUEUED;
 }
 
+/* The partner has asked for updates since it began to wait. */
+bool pool_dirty_asked(const struct pool *p, uint32_t id)
+{
+	const struct row *r = &p->rows[id];
+	const struct pool_relation *rel = relation_of(p, r->l.addr);
+
+	return rel && r->flags & ROW_QUEUED && (r->batch <= rel->mark || r->flags & ROW_ASKED);
+}
+
+static void carry(struct pool_relation *rel, struct row *r)
+{
+	if (rel->carried < r->batch)
+		rel->carried = r->batch;
+	r->flags |= ROW_ASKED;
+}
+
+void pool_dirty_carry(struct pool *p, uint32_t id)
+{
+	if (p->rows[id].flags & ROW_QUEUED)
+		carry(relation_of(p, p->rows[id].l.addr), &p->rows[id]);
+}
+
 void pool_dirty_update(struct pool *p, uint32_t id, uint8_t was, uint64_t batch)
 {
 	struct row *r = &p->rows[id];
 	struct pool_relation *rel = relation_of(p, r->l.addr);
-	bool asked_for =
-		rel && r->flags & ROW_QUEUED && (r->batch <= rel->mark || r->flags & ROW_ASKED);
+	bool asked_for = pool_dirty_asked(p, id);
 	uint32_t before;
 
 	r->batch = batch;
@@ -65,14 +86,13 @@ void pool_dirty_update(struct pool *p, uint32_t id, uint8_t was, uint64_t batch)
 	if (!(r->l.flags & LEASE_DIRTY))
 		return;
 	rel->dirty++;
-	if (asked_for && rel->carried < batch)
-		rel->carried = batch;
 	/* commits are numbered upwards: this ends at once, but for a piece of a run that waits on
 	 * as the whole did */
 	for (before = rel->queue.last; before && p->rows[before].batch > r->batch;)
 		before = p->rows[before].dirty_prev;
 	enqueue_behind(p, rel, id, before);
-	r->flags |= asked_for ? ROW_ASKED : 0;
+	if (asked_for)
+		carry(rel, r);
 }
 
 const struct lease *pool_dirty_first(const struct pool *p, unsigned relation, uint64_t durable)

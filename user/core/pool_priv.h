@@ -159,6 +159,8 @@ void pool_client_unlink(struct pool *p, uint32_t id);
 
 /* The row as it was (@was: flags of its lease) has been replaced, in commit @batch. */
 void pool_dirty_update(struct pool *p, uint32_t id, uint8_t was, uint64_t batch);
+bool pool_dirty_asked(const struct pool *p, uint32_t id);
+void pool_dirty_carry(struct pool *p, uint32_t id); /* it stands for one that was asked for */
 
 void pool_timer_set(struct pool *p, uint32_t id, uint32_t at);
 

@@ -347,13 +347,16 @@ static void shrink(struct pool *p, uint32_t id, uint32_t length, uint64_t batch)
 	pool_dirty_update(p, id, p->rows[id].l.flags, batch);
 }
 
-static void cut(struct pool *p, uint32_t range, uint32_t from, uint32_t end, uint64_t batch)
+/* Return: did the partner ask for any of what was there? Then it is what comes in its place. */
+static bool cut(struct pool *p, uint32_t range, uint32_t from, uint32_t end, uint64_t batch)
 {
 	uint32_t i = pool_run_place(p, from);
+	bool asked = false;
 
 	while (i < p->n_runs && p->rows[p->runs[i]].first < end) {
 		struct row was = p->rows[p->runs[i]];
 
+		asked |= pool_dirty_asked(p, p->runs[i]);
 		if (was.first < from)
 			shrink(p, p->runs[i++], from - was.first, batch);
 		else
@@ -368,6 +371,7 @@ static void cut(struct pool *p, uint32_t range, uint32_t from, uint32_t end, uin
 			break;
 		}
 	}
+	return asked;
 }
 
 /* Rows that were offered, or are back from an offer, stand in lists of their former owner. */
@@ -390,13 +394,18 @@ static void apply_in_range(struct pool *p, uint32_t range, const struct lease *l
 {
 	struct pool_range *pr = &p->ranges[range];
 	struct row as = { .l = *l };
+	uint32_t place;
+	bool asked;
 
 	as.l.addr = pool_addr_of(p, range, from);
 	as.first = from;
 	as.length = end - from;
 	pr->count[LEASE_BACKUP] -= count_backup(p, from, end);
-	cut(p, range, from, end, batch);
-	insert(p, pool_run_place(p, from), &as, batch);
+	asked = cut(p, range, from, end, batch);
+	place = pool_run_place(p, from);
+	insert(p, place, &as, batch);
+	if (asked)
+		pool_dirty_carry(p, p->runs[place]);
 	pr->count[LEASE_BACKUP] += count_backup(p, from, end);
 	if (l->state == LEASE_BACKUP)
 		pr->backup_cursor = from < pr->backup_cursor ? from : pr->backup_cursor;

@@ -352,7 +352,8 @@ static void change_run(struct pool *p, unsigned flags, uint32_t addr, uint32_t n
 	assert_int_equal(pool_apply_run(p, &l, n, batch), 0);
 }
 
-/* The pieces of a run were asked for as the whole was, however often it is cut. */
+/* The pieces of a run were asked for as the whole was, however often it is cut; and so is what
+ * comes in the place of a piece, or of all. */
 static void asked_for_in_pieces(void **state)
 {
 	struct addr_range r = { IP(10, 0, 0, 0), IP(10, 0, 0, 99), 0, 0 };
@@ -369,6 +370,13 @@ static void asked_for_in_pieces(void **state)
 	}
 	change_run(p, 0, r.last, 1, 5);
 	assert_int_equal(pool_dirty_carried(p, 0), 5);
+	change_run(p, LEASE_DIRTY, r.first, 100, 6);
+	assert_int_equal(pool_dirty_carried(p, 0), 6);
+	change_run(p, LEASE_DIRTY, r.first, 100, 7);
+	assert_int_equal(pool_dirty_carried(p, 0), 7);
+	pool_run_in_flight(p, r.first, true); /* told; what comes now it did not ask for */
+	change_run(p, LEASE_DIRTY, r.first, 100, 8);
+	assert_int_equal(pool_dirty_carried(p, 0), 7);
 	end_pool();
 }
 
