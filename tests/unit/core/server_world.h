@@ -23,8 +23,7 @@
 #define OWNER 100u
 #define STRANGER 200u
 
-/* --- a server -----------------------------------------------------------------------------------
- */
+/* --- a server --------------------------------------------------------------------------------- */
 
 /* .15 is reserved inside of the range, .55 outside of it (in an exclusion): case T000-1. Clients
  * are numbers; the hardware address ends with it. */

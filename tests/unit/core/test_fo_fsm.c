@@ -6,8 +6,7 @@
  */
 #include "fo_fsm_step.h"
 
-/* --- names -------------------------------------------------------------------------------------
- */
+/* --- names ------------------------------------------------------------------------------------ */
 
 static void names(void **state)
 {
@@ -23,8 +22,7 @@ static void names(void **state)
 	assert_string_equal(fo_state_name(FO_RESOLUTION_INT), "RESOLUTION-INTERRUPTED");
 }
 
-/* --- §3.5: the partner's state ------------------------------------------------------------------
- */
+/* --- §3.5: the partner's state --------------------------------------------------------------- */
 
 /* Own state down, the partner's across, in the order of states[]. The partner's state began before
  * our last promise; __ stays. */
