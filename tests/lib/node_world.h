@@ -7,10 +7,8 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <net/if.h>
 #include <netinet/tcp.h>
 #include <poll.h>
-#include <sched.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdatomic.h>
@@ -19,7 +17,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -30,10 +27,11 @@
 #include "dhcp_build.h"
 #include "node_priv.h"
 #include "own_fs.h"
+#include "own_network.h"
+#include "wait_until.h"
 
 #define NET 0x0a090000u
 #define FIRST (NET + 256) /* of the range */
-#define LIMIT_MS 10000
 #define MCLT 3600
 
 /* --- a disk that stalls or fails -----------------------------------------------------------------
@@ -77,49 +75,6 @@ static struct node *node;
 static inline uint32_t wall(void)
 {
 	return sec_clamp(clock_now().wall.sec);
-}
-
-static inline int put_text(const char *path, const char *text)
-{
-	int fd = open(path, O_WRONLY | O_CLOEXEC), r = -1;
-
-	if (fd < 0)
-		return -1;
-	r = write(fd, text, strlen(text)) == (ssize_t)strlen(text) ? 0 : -1;
-	close(fd);
-	return r;
-}
-
-/* Without a group of its own, root in the namespace may not make a socket in a directory. */
-static inline bool put_map(const char *path, unsigned id)
-{
-	char map[32];
-
-	snprintf(map, sizeof(map), "0 %u 1", id);
-	return put_text(path, map) == 0;
-}
-
-static inline bool own_namespaces(void)
-{
-	struct ifreq lo = { .ifr_name = "lo", .ifr_flags = IFF_UP };
-	int fd;
-
-	if (getuid()) {
-		unsigned uid = getuid(), gid = getgid();
-
-		if (unshare(CLONE_NEWUSER | CLONE_NEWNET | CLONE_NEWNS) < 0 ||
-		    !put_map("/proc/self/uid_map", uid) ||
-		    put_text("/proc/self/setgroups", "deny") < 0 ||
-		    !put_map("/proc/self/gid_map", gid))
-			return false;
-	} else if (unshare(CLONE_NEWNET) < 0) {
-		return false;
-	}
-	fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	if (fd < 0 || ioctl(fd, SIOCSIFFLAGS, &lo) < 0)
-		return false;
-	close(fd);
-	return true;
 }
 
 static const char campus[] = "relationships:\n"
@@ -195,16 +150,6 @@ static inline void turns(unsigned ms)
 	while (clock_now().mono.us < until)
 		turn();
 }
-
-#define wait_until(condition)                                                                      \
-	do {                                                                                       \
-		int64_t limit_ = clock_now().mono.us + LIMIT_MS * 1000;                            \
-		while (!(condition)) {                                                             \
-			turn();                                                                    \
-			if (clock_now().mono.us > limit_)                                          \
-				fail_msg("never: %s", #condition);                                 \
-		}                                                                                  \
-	} while (0)
 
 static inline int setup_sized(void **state, const char *size)
 {

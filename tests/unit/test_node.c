@@ -559,7 +559,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(a_clock_that_is_behind, setup, teardown),
 	};
 
-	if (!own_namespaces()) {
+	if (!own_network(CLONE_NEWNS)) {
 		printf("needs namespaces of its own (root, or user namespaces)\n");
 		return 77;
 	}

@@ -317,7 +317,7 @@ int main(void)
 						teardown),
 	};
 
-	if (!own_namespaces()) {
+	if (!own_network(CLONE_NEWNS)) {
 		printf("needs namespaces of its own (root, or user namespaces)\n");
 		return 77;
 	}
