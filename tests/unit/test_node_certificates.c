@@ -15,6 +15,7 @@
 #include <event2/event.h>
 
 #include "../lib/certificate.h"
+#include "../lib/log_news.h"
 #include "net/fo_session_priv.h"
 #include "net/fo_tls.h"
 #include "node_priv.h"
@@ -31,27 +32,6 @@ static struct conf_relation relations[1] = {
 static struct conf conf = { .relations = relations, .n_relations = 1 };
 static struct node node;
 static struct node_relation rel;
-static struct log_record last;
-
-static unsigned news(void)
-{
-	static uint64_t seen;
-	struct log_record r[16];
-	unsigned n, all = 0;
-
-	while ((n = log_ring_read(seen, r, 16))) {
-		all += n;
-		last = r[n - 1];
-		seen = last.seq;
-	}
-	return all;
-}
-
-static void says(const char *text)
-{
-	if (!strstr(last.detail, text))
-		fail_msg("\"%s\" is not in: %s", text, last.detail);
-}
 
 /* One that ends in @days, signed by a CA that ends in @ca_days and stands in the file as well. */
 static void load(int days, int ca_days)

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "ctl/fo_counters.h"
+#include "../lib/log_news.h"
 #include "../lib/store_test.h"
 #include "node_priv.h"
 
@@ -21,21 +22,6 @@ static struct conf conf = { .relations = relations, .n_relations = 1 };
 static struct node node;
 static struct node_relation rel;
 static struct lease_client them = { .htype = 1, .hlen = 6, .chaddr = { 2, 0, 0, 0, 0, 7 } };
-static struct log_record last;
-
-static unsigned news(void) /* how many events came since the last call; @last is the last one */
-{
-	static uint64_t seen;
-	struct log_record r[16];
-	unsigned n, all = 0;
-
-	while ((n = log_ring_read(seen, r, 16))) {
-		all += n;
-		last = r[n - 1];
-		seen = last.seq;
-	}
-	return all;
-}
 
 static int setup(void **state)
 {
@@ -47,12 +33,6 @@ static int setup(void **state)
 	rel = (struct node_relation){ .node = &node };
 	(void)news();
 	return 0;
-}
-
-static void says(const char *text)
-{
-	if (!strstr(last.detail, text))
-		fail_msg("\"%s\" is not in: %s", text, last.detail);
 }
 
 static void levels_of_states(void **state)
