@@ -36,3 +36,42 @@ static inline const char *operate(struct node *n, enum fo_event ev, uint32_t sin
 	turn_end(n);
 	return why;
 }
+
+/* Both are gone for longer than MCLT: whoever returns, its partner may have taken over. */
+static inline void both_long_away(struct world *w)
+{
+	crash(S, true);
+	crash(P, true);
+	w->us += 60 * SEC;
+}
+
+static inline void primary_back_alone(struct world *w, double since_boot)
+{
+	both_long_away(w);
+	boot(P);
+	run(w, since_boot);
+}
+
+/* Killed, and back at once: both are in NORMAL again. */
+static inline void restart(struct node *n)
+{
+	crash(n, true);
+	boot(n);
+	assert_true(settle(n->w, FO_NORMAL, FO_NORMAL, 8));
+}
+
+/* The secondary dies, and is declared down @sec later. */
+static inline void secondary_down(struct world *w, double sec)
+{
+	crash(S, true);
+	run(w, sec);
+	assert_null(operate(P, FO_EV_OP_PARTNER_DOWN, 0));
+}
+
+/* Clients show @n that its partner serves. */
+static inline void sign(struct node *n)
+{
+	struct now now = now_of(n);
+
+	fo_endpoint_partner_sign(n->ep, &now);
+}

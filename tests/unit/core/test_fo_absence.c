@@ -12,11 +12,7 @@ static void test_hold_after_long_absence(void **state) /* A8, P23 */
 
 	(void)state;
 	P->conf.after_outage_hold = true;
-	crash(S, true);
-	crash(P, true);
-	w->us += 60 * SEC; /* beyond MCLT */
-	boot(P);
-	run(w, 6);
+	primary_back_alone(w, 6);
 	assert_int_equal(state_of(P), FO_COMM_INT);
 	assert_true(P->view.hold && !P->view.serve_new && P->view.serve_renew);
 	fo_endpoint_status(P->ep, &st);
@@ -35,17 +31,11 @@ static void test_hold_after_long_absence(void **state) /* A8, P23 */
 static void test_hold_ends_by_contact_not_by_signs(void **state)
 {
 	struct world *w = normal_pair();
-	struct now now;
 
 	(void)state;
 	P->conf.after_outage_hold = true;
-	crash(S, true);
-	crash(P, true);
-	w->us += 60 * SEC;
-	boot(P);
-	run(w, 6);
-	now = now_of(P);
-	fo_endpoint_partner_sign(P->ep, &now);
+	primary_back_alone(w, 6);
+	sign(P);
 	run(w, 40);
 	assert_true(P->view.hold);
 	boot(S);
@@ -60,11 +50,7 @@ static void test_hold_ends_by_any_contact(void **state)
 
 	(void)state;
 	P->conf.after_outage_hold = true;
-	crash(S, true);
-	crash(P, true);
-	w->us += 60 * SEC;
-	boot(P);
-	run(w, 6);
+	primary_back_alone(w, 6);
 	assert_true(P->view.hold);
 	boot(S);
 	assert_null(operate(S, FO_EV_OP_PAUSE, 0)); /* our state stays */
@@ -80,9 +66,7 @@ static struct world *held_in_partner_down(void)
 	struct world *w = normal_pair();
 
 	P->conf.after_outage_hold = true;
-	crash(S, true);
-	run(w, 5);
-	assert_null(operate(P, FO_EV_OP_PARTNER_DOWN, 0));
+	secondary_down(w, 5);
 	run(w, 2);
 	assert_true(P->view.serve_new);
 	crash(P, true);

@@ -37,9 +37,7 @@ static void clock_set_while_waiting(void **state)
 		w->check_promises = false; /* they are counted by one clock */
 		run(w, 12);
 		died = w->us;
-		crash(S, true);
-		run(w, 1);
-		assert_null(operate(P, FO_EV_OP_PARTNER_DOWN, 0));
+		secondary_down(w, 1);
 		run(w, 1);
 		boot(S);
 		run(w, 3);
@@ -65,9 +63,7 @@ static void clock_set_in_partner_down(void **state)
 	struct world *w = normal_pair();
 
 	(void)state;
-	crash(S, true);
-	run(w, 1);
-	assert_null(operate(P, FO_EV_OP_PARTNER_DOWN, 0));
+	secondary_down(w, 1);
 	run(w, 1);
 	set_clock(P, 7200);
 	run(w, 1);
@@ -449,11 +445,7 @@ static void hold_with_lifted_limit(void **state)
 
 	(void)state;
 	P->conf.after_outage_hold = P->conf.lift_lease_limit = true;
-	crash(S, true);
-	crash(P, true);
-	w->us += 60 * SEC;
-	boot(P);
-	run(w, 6);
+	primary_back_alone(w, 6);
 	assert_true(P->view.hold);
 	fo_endpoint_status(P->ep, &st);
 	assert_int_equal(st.next_at, BASE + w->us / SEC - 6 + 600);

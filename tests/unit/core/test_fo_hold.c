@@ -43,11 +43,8 @@ static void lost_and_resolved(unsigned who)
 	struct world *w = holding_pair();
 	struct node *n = &w->n[who], *o = &w->n[!who];
 
-	for (unsigned i = 0; i < 2; i++) { /* starts that the new store does not know of */
-		crash(n, true);
-		boot(n);
-		assert_true(settle(w, FO_NORMAL, FO_NORMAL, 8));
-	}
+	for (unsigned i = 0; i < 2; i++) /* starts that the new store does not know of */
+		restart(n);
 	crash(n, true);
 	lose_disk(n);
 	boot(n);
@@ -119,9 +116,7 @@ static void test_hold_in_partner_down_beside_a_loss(void **state)
 	struct world *w = holding_pair();
 
 	(void)state;
-	crash(S, true);
-	run(w, 5);
-	assert_null(operate(P, FO_EV_OP_PARTNER_DOWN, 0));
+	secondary_down(w, 5);
 	run(w, 2);
 	crash(P, true);
 	w->us += 60 * SEC;
@@ -146,9 +141,7 @@ static struct world *held_alone(double since_boot)
 {
 	struct world *w = holding_pair();
 
-	crash(S, true);
-	crash(P, true);
-	w->us += 60 * SEC;
+	both_long_away(w);
 	lose_disk(S);
 	boot(P);
 	run(w, since_boot);
@@ -214,13 +207,6 @@ static void test_hold_beside_a_blank_pause(void **state)
 	}
 }
 
-static void sign(struct node *n)
-{
-	struct now now = now_of(n);
-
-	fo_endpoint_partner_sign(n->ep, &now);
-}
-
 /* Clients renew what it promised before it lost its storage: that is no sign that it serves, neither
  * while it recovers in sight nor when it is gone again. */
 static void test_signs_of_what_was_lost(void **state)
@@ -253,11 +239,7 @@ static void test_signs_end_with_the_hold(void **state)
 	struct world *w = holding_pair();
 
 	(void)state;
-	crash(S, true);
-	crash(P, true);
-	w->us += 60 * SEC;
-	boot(P);
-	run(w, 6);
+	primary_back_alone(w, 6);
 	sign(P);
 	boot(S);
 	assert_true(settle(w, FO_NORMAL, FO_NORMAL, 8));
@@ -283,14 +265,9 @@ static void test_hold_beside_a_restored_store(void **state)
 
 		assert_non_null(copy);
 		*copy = S->disk;
-		for (unsigned i = 0; i < 2; i++) { /* starts that the copy does not know of */
-			crash(S, true);
-			boot(S);
-			assert_true(settle(w, FO_NORMAL, FO_NORMAL, 8));
-		}
-		crash(S, true);
-		crash(P, true);
-		w->us += 60 * SEC;
+		for (unsigned i = 0; i < 2; i++) /* starts that the copy does not know of */
+			restart(S);
+		both_long_away(w);
 		S->disk = *copy;
 		boot(P);
 		run(w, started ? 6 : 1);
@@ -314,17 +291,11 @@ static void test_hold_outlives_a_lost_store(void **state)
 {
 	struct world *w = normal_pair();
 	struct fo_status st;
-	struct now now;
 
 	(void)state;
 	P->conf.after_outage_hold = true;
-	crash(S, true);
-	crash(P, true);
-	w->us += 60 * SEC;
-	boot(P);
-	run(w, 20);
-	now = now_of(P);
-	fo_endpoint_partner_sign(P->ep, &now);
+	primary_back_alone(w, 20);
+	sign(P);
 	assert_true(P->view.hold);
 	lose_disk(S);
 	boot(S);
@@ -345,9 +316,7 @@ static void test_hold_beside_a_lost_store(void **state)
 
 	(void)state;
 	P->conf.after_outage_hold = true;
-	crash(S, true);
-	crash(P, true);
-	w->us += 60 * SEC;
+	both_long_away(w);
 	lose_disk(S);
 	boot(P);
 	run(w, 4);
@@ -370,14 +339,8 @@ static void test_hold_outlives_a_paused_loss(void **state)
 
 	(void)state;
 	P->conf.after_outage_hold = true;
-	crash(S, true);
-	boot(S); /* a further start, which the new store does not know of */
-	assert_true(settle(w, FO_NORMAL, FO_NORMAL, 8));
-	crash(S, true);
-	crash(P, true);
-	w->us += 60 * SEC;
-	boot(P);
-	run(w, 6);
+	restart(S); /* a further start, which the new store does not know of */
+	primary_back_alone(w, 6);
 	lose_disk(S);
 	boot(S);
 	assert_null(operate(S, FO_EV_OP_PAUSE, 0));
@@ -395,11 +358,7 @@ static void test_hold_ends_after_contact(void **state)
 
 	(void)state;
 	P->conf.after_outage_hold = true;
-	crash(S, true);
-	crash(P, true);
-	w->us += 60 * SEC;
-	boot(P);
-	run(w, 20);
+	primary_back_alone(w, 20);
 	lose_disk(S);
 	boot(S);
 	run(w, 3);

@@ -169,9 +169,7 @@ static void test_reclaim_after_a_lowered_lead(void **state)
 	boot(p);
 	assert_true(settle(w, FO_NORMAL, FO_NORMAL, 8));
 	assert_true(request(p, 1, true));
-	crash(&w->n[1], true);
-	run(w, 1);
-	assert_null(operate(p, FO_EV_OP_PARTNER_DOWN, 0));
+	secondary_down(w, 1);
 	run(w, 1);
 	end = l->sent_pet > l->rcvd_pet ? l->sent_pet : l->rcvd_pet;
 	assert_int_equal(p->view.mclt, 20);
@@ -206,9 +204,7 @@ static void test_former_lead_outlives_the_leases(void **state)
 	p->conf.mclt = 20;
 	boot(p);
 	assert_true(settle(w, FO_NORMAL, FO_NORMAL, 8));
-	crash(&w->n[1], true);
-	run(w, 100); /* the former lead time has passed by the clock */
-	assert_null(operate(p, FO_EV_OP_PARTNER_DOWN, 0));
+	secondary_down(w, 100); /* the former lead time has passed by the clock */
 	run(w, 1);
 	end = l->sent_pet > l->acked_pet ? l->sent_pet : l->acked_pet;
 	assert_true(end > now_of(p).wall.sec + 100);
@@ -228,9 +224,7 @@ static void test_dump_ends_under_load(void **state)
 
 	(void)state;
 	lease_to(w, 12);
-	crash(s, true);
-	run(w, 2);
-	assert_null(operate(p, FO_EV_OP_PARTNER_DOWN, 0));
+	secondary_down(w, 2);
 	run(w, 1);
 	boot(s);
 	for (unsigned i = 0, c = 0; i < 2000 && state_of(s) != FO_RECOVER_WAIT; i++, c++) {

@@ -67,9 +67,7 @@ static void test_partner_down_uses_everything(void **state)
 	struct world *w = normal_pair();
 
 	(void)state;
-	crash(S, true);
-	run(w, 1);
-	assert_null(operate(P, FO_EV_OP_PARTNER_DOWN, 0));
+	secondary_down(w, 1);
 	for (unsigned c = 1; c < N_CLIENTS; c++)
 		(void)request(P, c, false);
 	run(w, 1);
@@ -95,9 +93,7 @@ static void test_return_within_mclt_waits(void **state)
 	assert_true(request(S, 1, true));
 	run(w, 12);
 	died = w->us;
-	crash(S, true);
-	run(w, 1);
-	assert_null(operate(P, FO_EV_OP_PARTNER_DOWN, 0));
+	secondary_down(w, 1);
 	for (unsigned c = 2; c < 9; c++) /* the partner never heard of these */
 		assert_true(request(P, c, true));
 	run(w, 1);

@@ -146,12 +146,8 @@ static void restored_store(unsigned who)
 	assert_true(request(n, 1, true));
 	run(w, 1);
 	*copy = n->disk;
-	crash(n, true); /* a further start, which the copy does not know of */
-	boot(n);
-	assert_true(settle(w, FO_NORMAL, FO_NORMAL, 8));
-	crash(n, true);
-	boot(n);
-	assert_true(settle(w, FO_NORMAL, FO_NORMAL, 8));
+	restart(n); /* a further start, which the copy does not know of */
+	restart(n);
 	for (unsigned c = 2; c < 9; c++)
 		assert_true(request(n, c, true));
 	run(w, 1);
@@ -167,9 +163,7 @@ static void restored_store(unsigned who)
 	/* its free addresses were not taken for wanted back */
 	assert_int_equal(P->ep->count.addresses_taken, 0);
 	assert_true(count_state(P, 0, LEASE_BACKUP) >= 24);
-	crash(n, true); /* and that was it */
-	boot(n);
-	assert_true(settle(w, FO_NORMAL, FO_NORMAL, 8));
+	restart(n); /* and that was it */
 	free(copy);
 	world_done(w);
 }
@@ -191,11 +185,8 @@ static void test_restored_store_and_one_word(void **state)
 	(void)state;
 	assert_non_null(copy);
 	*copy = S->disk;
-	for (unsigned i = 0; i < 2; i++) {
-		crash(S, true);
-		boot(S);
-		assert_true(settle(w, FO_NORMAL, FO_NORMAL, 8));
-	}
+	for (unsigned i = 0; i < 2; i++)
+		restart(S);
 	crash(S, true);
 	S->disk = *copy;
 	boot(S);

@@ -87,9 +87,7 @@ static void test_lead_time_changes(void **state) /* A16 */
 	assert_int_equal(P->view.mclt, 20);
 	assert_int_equal(S->view.mclt, 20);
 	assert_int_equal(P->disk.rec.mclt_former, 30);
-	crash(S, true);
-	run(w, 1);
-	assert_null(operate(P, FO_EV_OP_PARTNER_DOWN, 0));
+	secondary_down(w, 1);
 	run(w, 0.1);
 	assert_int_equal(P->view.partner_pool_from, P->disk.rec.end.stos + 30);
 	boot(S);
