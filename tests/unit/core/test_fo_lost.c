@@ -151,6 +151,22 @@ static void test_reclaim_when_in_force(void **state)
 	world_done(w);
 }
 
+static void lower_lead(struct node *n)
+{
+	n->conf.mclt = 20;
+	restart(n);
+}
+
+/* In PARTNER-DOWN, a lease by its record on disk: EXPIRED until then. */
+static void is_reclaimed_at(struct node *n, const struct lease *l, uint32_t at)
+{
+	run(n->w, at - 1 - (double)now_of(n).wall.sec);
+	assert_int_equal(state_of(n), FO_PARTNER_DOWN);
+	assert_int_equal(l->state, LEASE_EXPIRED);
+	run(n->w, 3);
+	assert_int_equal(l->state, LEASE_FREE);
+}
+
 /* The lead time was lowered just before: the partner may have promised by the former one, also on
  * a lease that ends when that has passed, and when the primary was started anew (decision A16). */
 static void test_reclaim_after_a_lowered_lead(void **state)
@@ -164,10 +180,7 @@ static void test_reclaim_after_a_lowered_lead(void **state)
 	w->lease_time = 120;
 	lease_to(w, 1);
 	l = &p->disk.l[w->client_addr[1] - FIRST];
-	crash(p, true);
-	p->conf.mclt = 20;
-	boot(p);
-	assert_true(settle(w, FO_NORMAL, FO_NORMAL, 8));
+	lower_lead(p);
 	assert_true(request(p, 1, true));
 	secondary_down(w, 1);
 	run(w, 1);
@@ -176,11 +189,7 @@ static void test_reclaim_after_a_lowered_lead(void **state)
 	run(w, 40);
 	crash(p, true);
 	boot(p);
-	run(w, end + 29 - (double)now_of(p).wall.sec);
-	assert_int_equal(state_of(p), FO_PARTNER_DOWN);
-	assert_int_equal(l->state, LEASE_EXPIRED);
-	run(w, 3);
-	assert_int_equal(l->state, LEASE_FREE);
+	is_reclaimed_at(p, l, end + 30);
 	world_done(w);
 }
 
@@ -200,18 +209,12 @@ static void test_former_lead_outlives_the_leases(void **state)
 	assert_true(request(p, 1, true)); /* for longer than the lead time, since the partner knows */
 	run(w, 1);
 	l = &p->disk.l[w->client_addr[1] - FIRST];
-	crash(p, true);
-	p->conf.mclt = 20;
-	boot(p);
-	assert_true(settle(w, FO_NORMAL, FO_NORMAL, 8));
+	lower_lead(p);
 	secondary_down(w, 100); /* the former lead time has passed by the clock */
 	run(w, 1);
 	end = l->sent_pet > l->acked_pet ? l->sent_pet : l->acked_pet;
 	assert_true(end > now_of(p).wall.sec + 100);
-	run(w, end + 29 - (double)now_of(p).wall.sec);
-	assert_int_equal(l->state, LEASE_EXPIRED);
-	run(w, 3);
-	assert_int_equal(l->state, LEASE_FREE);
+	is_reclaimed_at(p, l, end + 30);
 	world_done(w);
 }
 

@@ -80,10 +80,8 @@ static void test_lead_time_changes(void **state) /* A16 */
 	struct world *w = normal_pair();
 
 	(void)state;
-	crash(P, true);
 	P->conf.mclt = 20; /* lowered: at once for promises, later for waits */
-	boot(P);
-	assert_true(settle(w, FO_NORMAL, FO_NORMAL, 8));
+	restart(P);
 	assert_int_equal(P->view.mclt, 20);
 	assert_int_equal(S->view.mclt, 20);
 	assert_int_equal(P->disk.rec.mclt_former, 30);
