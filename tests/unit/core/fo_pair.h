@@ -3,6 +3,7 @@
  * A primary and a secondary in a world of their own (fo_world.h), as most tests of fo_endpoint want
  * them: w is the world, P and S are its servers.
  */
+#include "core/pool_priv.h"
 #include "fo_world.h"
 
 #define P (&w->n[0])
@@ -23,6 +24,24 @@ static inline struct world *normal_pair(void)
 
 	start_both(w);
 	assert_true(settle(w, FO_NORMAL, FO_NORMAL, 10));
+	return w;
+}
+
+/* The secondary lacks the last scope; @ret_all, the primary's table, lasts as long as w. */
+static inline struct world *pair_with_own_scope(unsigned scopes, bool no_runs,
+						struct scope_table *ret_all)
+{
+	struct world *w = new_world(scopes);
+
+	w->no_runs = no_runs;
+	boot(P);
+	*ret_all = w->table;
+	P->pool->t = ret_all;
+	w->table.n_scopes = w->table.n_ranges = scopes - 1;
+	boot(S);
+	w->connect_at = w->us + 1000;
+	run(w, 20);
+	assert_int_equal(state_of(P), FO_NORMAL);
 	return w;
 }
 

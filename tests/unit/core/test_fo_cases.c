@@ -3,7 +3,6 @@
  * memory, see fo_world.h. FO_TRACE=1 prints events, FO_WIRE=1 messages.
  */
 #include "fo_pair.h"
-#include "core/pool_priv.h"
 
 /* --- clocks ------------------------------------------------------------------------------------
  */
@@ -373,22 +372,10 @@ static void shutdown_beside_an_own_range(void **state)
 {
 	(void)state;
 	for (unsigned by_run = 0; by_run < 2; by_run++) {
-		struct world *w = malloc(sizeof(*w));
-		struct scope_table full;
-		unsigned owed;
+		struct scope_table all;
+		struct world *w = pair_with_own_scope(2, !by_run, &all);
+		unsigned owed = dirty(P); /* the secondary's share of the second range */
 
-		assert_non_null(w);
-		world_init(w, 2);
-		w->no_runs = !by_run;
-		boot(P);
-		full = w->table;
-		P->pool->t = &full;
-		w->table.n_scopes = w->table.n_ranges = 1;
-		boot(S);
-		w->connect_at = w->us + 1000;
-		run(w, 20);
-		assert_int_equal(state_of(P), FO_NORMAL);
-		owed = dirty(P); /* the secondary's share of the second range */
 		assert_int_equal(owed, by_run ? 1 : range_size[1] / 2);
 		assert_true(request(P, 1, true));
 		assert_null(operate(P, FO_EV_OP_SHUTDOWN, 0));

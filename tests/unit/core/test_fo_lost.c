@@ -324,22 +324,11 @@ static void test_recover_beside_skew(void **state)
  * no address of the others from moving (decision A16). */
 static void test_refused_range_blocks_no_other(void **state)
 {
-	struct world *w = malloc(sizeof(*w));
+	struct scope_table all;
+	struct world *w = pair_with_own_scope(3, true, &all);
 	struct node *p = &w->n[0], *s = &w->n[1];
-	struct scope_table full;
 
 	(void)state;
-	assert_non_null(w);
-	world_init(w, 3);
-	w->no_runs = true;
-	boot(p);
-	full = w->table;
-	p->pool->t = &full;
-	w->table.n_scopes = w->table.n_ranges = 2;
-	boot(s);
-	w->connect_at = w->us + 1000;
-	run(w, 20);
-	assert_int_equal(state_of(p), FO_NORMAL);
 	assert_true(dirty(p) >= FO_BALANCE_CHUNK);
 	assert_int_equal(count_state(s, 0, LEASE_BACKUP), range_size[0] / 2);
 	p->conf.share_secondary = 80;
