@@ -22,6 +22,33 @@ static void set_clock(struct node *n, int64_t by)
 	turn_end(n);
 }
 
+static struct world *pair_to_set_clocks(void)
+{
+	struct world *w = normal_pair();
+
+	w->check_promises = false; /* they are counted by one clock */
+	return w;
+}
+
+/* The primary's clock is wrong @by seconds when it grants a lease to client 1. */
+static void lease_by_wrong_clock(struct world *w, int64_t by, double sec)
+{
+	set_clock(P, by);
+	run(w, 5);
+	assert_true(request(P, 1, true));
+	run(w, sec);
+}
+
+/* The lease of client 1, by what the secondary knows and by its clock. */
+static const struct lease *ends_within(struct world *w, unsigned min, unsigned max)
+{
+	const struct lease *l = pool_get(S->pool, w->client_addr[1]);
+
+	assert_int_equal(l->state, LEASE_ACTIVE);
+	assert_in_range(l->expires - now_of(S).wall.sec, min, max);
+	return l;
+}
+
 /* The waits of RECOVER-WAIT and of a hold last as long as they would have. */
 static void clock_set_while_waiting(void **state)
 {
@@ -29,11 +56,10 @@ static void clock_set_while_waiting(void **state)
 
 	(void)state;
 	for (unsigned i = 0; i < 2; i++) {
-		struct world *w = normal_pair();
+		struct world *w = pair_to_set_clocks();
 		struct fo_status st;
 		int64_t died, left;
 
-		w->check_promises = false; /* they are counted by one clock */
 		run(w, 12);
 		died = w->us;
 		secondary_down(w, 1);
@@ -76,11 +102,10 @@ static void clock_set_in_partner_down(void **state)
  * late. */
 static void clock_set_back(void **state)
 {
-	struct world *w = normal_pair();
+	struct world *w = pair_to_set_clocks();
 	const struct lease *l;
 
 	(void)state;
-	w->check_promises = false; /* they are counted by one clock */
 	run(w, 5);
 	set_clock(P, -300);
 	assert_true(request(P, 1, true));
@@ -98,20 +123,14 @@ static void clock_set_back(void **state)
  * at the partner, too. */
 static void clock_was_behind(void **state)
 {
-	struct world *w = normal_pair();
+	struct world *w = pair_to_set_clocks();
 	const struct lease *l;
 
 	(void)state;
-	w->check_promises = false; /* they are counted by one clock */
-	set_clock(P, -300);
-	run(w, 5);
-	assert_true(request(P, 1, true));
-	run(w, 2);
+	lease_by_wrong_clock(w, -300, 2);
 	set_clock(P, 300);
 	run(w, 5);
-	l = pool_get(S->pool, w->client_addr[1]);
-	assert_int_equal(l->state, LEASE_ACTIVE);
-	assert_in_range(l->expires - now_of(S).wall.sec, 22, 25);
+	l = ends_within(w, 22, 25);
 	assert_in_range(l->rcvd_pet - now_of(S).wall.sec, 600, 610);
 	world_done(w);
 }
@@ -119,36 +138,27 @@ static void clock_was_behind(void **state)
 /* The same by a server that was started anew since: its store was dated anew, too. */
 static void clock_was_behind_before(void **state)
 {
-	struct world *w = normal_pair();
-	const struct lease *l;
+	struct world *w = pair_to_set_clocks();
 
 	(void)state;
-	w->check_promises = false;
 	crash(S, true);
-	set_clock(P, -300);
-	run(w, 5);
-	assert_true(request(P, 1, true));
-	run(w, 1);
+	lease_by_wrong_clock(w, -300, 1);
 	set_clock(P, 300);
 	run(w, 1);
 	crash(P, true);
 	boot(P);
 	boot(S);
 	assert_true(settle(w, FO_NORMAL, FO_NORMAL, 20));
-	l = pool_get(S->pool, w->client_addr[1]);
-	assert_int_equal(l->state, LEASE_ACTIVE);
-	assert_in_range(l->expires - now_of(S).wall.sec, 10, 30);
+	(void)ends_within(w, 10, 30);
 	world_done(w);
 }
 
 /* Set wrong and right again: what was promised before both is over when it says so. */
 static void clock_there_and_back(void **state)
 {
-	struct world *w = normal_pair();
-	const struct lease *l;
+	struct world *w = pair_to_set_clocks();
 
 	(void)state;
-	w->check_promises = false;
 	crash(S, true);
 	run(w, 5);
 	assert_true(request(P, 1, true));
@@ -157,9 +167,7 @@ static void clock_there_and_back(void **state)
 	set_clock(P, -300);
 	boot(S);
 	assert_true(settle(w, FO_NORMAL, FO_NORMAL, 20));
-	l = pool_get(S->pool, w->client_addr[1]);
-	assert_int_equal(l->state, LEASE_ACTIVE);
-	assert_in_range(l->expires - now_of(S).wall.sec, 10, 30);
+	(void)ends_within(w, 10, 30);
 	world_done(w);
 }
 
@@ -169,13 +177,9 @@ static void clock_was_ahead(void **state)
 {
 	(void)state;
 	for (unsigned lost = 0; lost < 2; lost++) {
-		struct world *w = normal_pair();
+		struct world *w = pair_to_set_clocks();
 
-		w->check_promises = false; /* they are counted by one clock */
-		set_clock(P, 300);
-		run(w, 5);
-		assert_true(request(P, 1, true));
-		run(w, 2);
+		lease_by_wrong_clock(w, 300, 2);
 		assert_int_equal(P->refused.reason, FO_REJECT_TIME_MISMATCH);
 		set_clock(P, -300);
 		if (lost) {
