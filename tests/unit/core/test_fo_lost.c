@@ -94,6 +94,21 @@ static void test_renewed_while_refused(void **state)
 	world_done(w);
 }
 
+/* Client 1 has a long lease, and renews it at @n, which nobody else hears. Return: its end. */
+static uint32_t renew_unheard(struct node *n)
+{
+	struct world *w = n->w;
+
+	lease_to(w, 1);
+	assert_true(request(&w->n[0], 1, true));
+	run(w, 1);
+	w->partition = true;
+	run(w, 50);
+	assert_true(request(n, 1, true));
+	run(w, 1);
+	return w->promise[w->client_addr[1] - FIRST].until;
+}
+
 /* The secondary renews a lease, unheard, and loses its storage. The primary, in PARTNER-DOWN, takes
  * the lease for over: it must not be told that it is. */
 static void test_forgotten_promise(void **state)
@@ -104,15 +119,8 @@ static void test_forgotten_promise(void **state)
 
 	(void)state;
 	w->lease_time = 60;
-	lease_to(w, 1);
-	assert_true(request(p, 1, true));
-	run(w, 1);
+	ends = renew_unheard(s);
 	a = w->client_addr[1] - FIRST;
-	w->partition = true;
-	run(w, 50);
-	assert_true(request(s, 1, true));
-	run(w, 1);
-	ends = w->promise[a].until;
 	lose_secondary(w);
 	assert_null(operate(p, FO_EV_OP_PARTNER_DOWN, 0));
 	run(w, 20);
@@ -252,15 +260,8 @@ static void forget_renewal(double away)
 	uint32_t a, ends;
 
 	w->lease_time = 100;
-	lease_to(w, 1);
-	assert_true(request(p, 1, true));
-	run(w, 1);
+	ends = renew_unheard(p);
 	a = w->client_addr[1] - FIRST;
-	w->partition = true;
-	run(w, 50);
-	assert_true(request(p, 1, true));
-	run(w, 1);
-	ends = w->promise[a].until;
 	assert_true(s->disk.l[a].expires + 40 < ends);
 	crash(p, true);
 	lose_disk(p);
