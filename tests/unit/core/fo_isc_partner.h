@@ -93,19 +93,46 @@ static inline void link_up(struct node *n)
 	turn_end(n);
 }
 
-static inline void isc_link(struct node *n)
+/* Its half of the handshake: CONNECT as primary, else the answer to ours. */
+static inline void shakes_hands(struct node *n)
 {
-	struct fo_state_msg s = { FO_RECOVER, true, (uint32_t)BASE };
 	struct fo_connect c = isc_connect();
 	struct fo_writer wr;
 
-	link_up(n);
 	begin(n, &wr, n->i ? FO_CONNECT : FO_CONNECTACK, 0, 1);
 	if (n->i)
 		fo_write_connect(&wr, &c);
 	else
 		fo_write_connectack(&wr, &c);
 	say(n, &wr);
+}
+
+static inline void state_from(struct node *n, uint8_t st)
+{
+	struct fo_state_msg s = { st, false, (uint32_t)BASE };
+	struct fo_writer wr;
+
+	begin(n, &wr, FO_STATE, 0, 4);
+	fo_write_state(&wr, &s);
+	say(n, &wr);
+}
+
+static inline void tell(struct node *n, const struct fo_binding *b, uint32_t xid)
+{
+	struct fo_writer wr;
+
+	begin(n, &wr, FO_BNDUPD, 0, xid);
+	assert_true(fo_write_binding(&wr, b, false));
+	say(n, &wr);
+}
+
+static inline void isc_link(struct node *n)
+{
+	struct fo_state_msg s = { FO_RECOVER, true, (uint32_t)BASE };
+	struct fo_writer wr;
+
+	link_up(n);
+	shakes_hands(n);
 	assert_true(n->ep->link == LINK_UP);
 	assert_null(heard(n, FO_STATE)); /* §3.7, 6: not before its own is known */
 	begin(n, &wr, FO_STATE, 0, 2);
@@ -123,11 +150,8 @@ static inline void isc_tells(struct node *n, unsigned from, unsigned to)
 {
 	for (unsigned i = from; i < to; i++) {
 		struct fo_binding b = { .addr = FIRST + 10 + i, .status = LEASE_FREE };
-		struct fo_writer wr;
 
-		begin(n, &wr, FO_BNDUPD, 0, 500 + i);
-		assert_true(fo_write_binding(&wr, &b, false));
-		say(n, &wr);
+		tell(n, &b, 500 + i);
 	}
 }
 
@@ -160,14 +184,10 @@ static inline void contact(struct node *n)
 static inline struct world *isc_normal(void)
 {
 	struct world *w = alone(true);
-	struct fo_state_msg s = { FO_RECOVER_DONE, false, (uint32_t)BASE };
-	struct fo_writer wr;
 
 	isc_link(P);
 	isc_tells_all(P);
-	begin(P, &wr, FO_STATE, 0, 4);
-	fo_write_state(&wr, &s);
-	say(P, &wr);
+	state_from(P, FO_RECOVER_DONE);
 	return w;
 }
 
@@ -177,7 +197,6 @@ static inline struct world *meets(bool primary, uint8_t own, uint8_t theirs, boo
 	struct world *w = alone(primary);
 	struct node *n = primary ? P : S;
 	struct fo_state_msg s = { theirs, startup, (uint32_t)BASE - 100 };
-	struct fo_connect c = isc_connect();
 	struct fo_writer wr;
 
 	n->up = false;
@@ -192,28 +211,13 @@ static inline struct world *meets(bool primary, uint8_t own, uint8_t theirs, boo
 	n->disk.rec.incarnation[0] = 1;
 	boot(n);
 	link_up(n);
-	begin(n, &wr, primary ? FO_CONNECTACK : FO_CONNECT, 0, 1);
-	if (primary)
-		fo_write_connectack(&wr, &c);
-	else
-		fo_write_connect(&wr, &c);
-	say(n, &wr);
+	shakes_hands(n);
 	run(w, 0.1);
 	clear_queues(&w->n[primary]);
 	begin(n, &wr, FO_STATE, 0, 2);
 	fo_write_state(&wr, &s);
 	say(n, &wr);
 	return w;
-}
-
-static inline void state_from(struct node *n, uint8_t st)
-{
-	struct fo_state_msg s = { st, false, (uint32_t)BASE };
-	struct fo_writer wr;
-
-	begin(n, &wr, FO_STATE, 0, 4);
-	fo_write_state(&wr, &s);
-	say(n, &wr);
 }
 
 static inline void ack(struct node *n, uint32_t xid, uint32_t addr, enum fo_reject reject)
@@ -273,12 +277,9 @@ static inline enum fo_reject update(struct node *n, const struct fo_binding *b)
 {
 	const struct fo_msg *m;
 	struct fo_binding got;
-	struct fo_writer wr;
 	unsigned cursor = 0;
 
-	begin(n, &wr, FO_BNDUPD, 0, 900);
-	assert_true(fo_write_binding(&wr, b, false));
-	say(n, &wr);
+	tell(n, b, 900);
 	m = heard(n, FO_BNDACK);
 	assert_non_null(m);
 	assert_true(fo_msg_next_binding(m, &cursor, &got));

@@ -163,16 +163,9 @@ static void test_speaks_after_all(void **state)
 	for (unsigned primary = 0; primary < 2; primary++) {
 		struct world *w = alone(primary);
 		struct node *n = primary ? P : S;
-		struct fo_connect c = isc_connect();
-		struct fo_writer wr;
 
 		link_up(n);
-		begin(n, &wr, primary ? FO_CONNECTACK : FO_CONNECT, 0, 1);
-		if (primary)
-			fo_write_connectack(&wr, &c);
-		else
-			fo_write_connect(&wr, &c);
-		say(n, &wr);
+		shakes_hands(n);
 		assert_null(heard_within(n, FO_STATE, 1.9));
 		assert_non_null(heard_within(n, FO_STATE, 0.2));
 		world_done(w);
@@ -182,15 +175,11 @@ static void test_speaks_after_all(void **state)
 static void test_last_word_is_right(void **state)
 {
 	struct world *w = alone(true);
-	struct fo_connect c = isc_connect();
 	struct fo_state_msg s;
-	struct fo_writer wr;
 
 	(void)state;
 	link_up(P);
-	begin(P, &wr, FO_CONNECTACK, 0, 1);
-	fo_write_connectack(&wr, &c);
-	say(P, &wr);
+	shakes_hands(P);
 	assert_true(fo_msg_read_state(heard_within(P, FO_STATE, 2.2), &s));
 	assert_true(s.startup);
 	for (unsigned i = 0; i < 2; i++) {

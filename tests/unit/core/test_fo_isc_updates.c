@@ -13,7 +13,6 @@ static void test_another_make(void **state)
 	for (unsigned primary = 0; primary < 2; primary++) {
 		struct world *w = alone(primary);
 		struct node *n = primary ? P : S;
-		struct fo_state_msg s = { FO_RECOVER_DONE, false, (uint32_t)BASE };
 		struct fo_binding b = { .addr = FIRST + 10,
 					.status = LEASE_ACTIVE,
 					.chaddr = str("\1\2\3\4\5\6\7"),
@@ -21,19 +20,14 @@ static void test_another_make(void **state)
 					.pet = (uint32_t)BASE + 600,
 					.stos = (uint32_t)BASE };
 		const struct fo_msg *m;
-		struct fo_writer wr;
 
 		isc_link(n);
 		assert_false(n->ep->own_kind);
 		isc_tells_all(n);
 		assert_int_equal(state_of(n), FO_RECOVER_DONE); /* it shows RECOVER: new pair */
-		begin(n, &wr, FO_STATE, 0, 4);
-		fo_write_state(&wr, &s);
-		say(n, &wr);
+		state_from(n, FO_RECOVER_DONE);
 		assert_int_equal(state_of(n), FO_NORMAL);
-		begin(n, &wr, FO_BNDUPD, 0, 99);
-		assert_true(fo_write_binding(&wr, &b, false));
-		say(n, &wr);
+		tell(n, &b, 99);
 		m = heard(n, FO_BNDACK);
 		assert_non_null(m);
 		assert_int_equal(m->xid, 99);
@@ -42,18 +36,14 @@ static void test_another_make(void **state)
 		assert_int_equal(n->disk.l[10].rcvd_pet, BASE + 600);
 		assert_int_equal(n->disk.c[10].chaddr[5], 7);
 		b.addr = FIRST + 5; /* in no range */
-		begin(n, &wr, FO_BNDUPD, 0, 100);
-		assert_true(fo_write_binding(&wr, &b, false));
-		say(n, &wr);
+		tell(n, &b, 100);
 		m = heard_within(n, FO_BNDACK, 0.01); /* refusals do not wait for others */
 		assert_non_null(m);
 		assert_int_equal(fo_msg_opt(m, FO_OPT_REJECT_REASON).p[0],
 				 FO_REJECT_ILLEGAL_ADDRESS);
 		b.addr = FIRST + 11; /* of the future: after a restart our clock would seem wrong */
 		b.stos = b.cltt = (uint32_t)BASE + 3600;
-		begin(n, &wr, FO_BNDUPD, 0, 101);
-		assert_true(fo_write_binding(&wr, &b, false));
-		say(n, &wr);
+		tell(n, &b, 101);
 		m = heard_within(n, FO_BNDACK, 0.01);
 		assert_non_null(m);
 		assert_int_equal(fo_msg_opt(m, FO_OPT_REJECT_REASON).p[0], FO_REJECT_TIME_MISMATCH);
@@ -69,7 +59,6 @@ static void test_window_of_another_make(void **state)
 	struct world *w = isc_normal();
 	const struct fo_msg *m;
 	struct fo_binding b;
-	struct fo_writer wr;
 	unsigned cursor = 0;
 	uint64_t sent;
 
@@ -80,16 +69,12 @@ static void test_window_of_another_make(void **state)
 	assert_false(fo_msg_next_binding(m, &cursor, &b));
 	assert_int_equal(P->ep->n_flights, 10);
 	assert_int_equal(P->ep->count.updates_sent, 10);
-	begin(P, &wr, FO_BNDACK, 0, m->xid);
-	assert_true(fo_write_ack(&wr, b.addr, FO_REJECT_IN_USE, "no"));
-	say(P, &wr);
+	ack(P, m->xid, b.addr, FO_REJECT_IN_USE);
 	assert_int_equal(P->ep->count.updates_rejected_by_partner, 1);
 	run(w, 1);
 	sent = P->ep->count.updates_sent;
 	assert_int_equal(sent, 11);
-	begin(P, &wr, FO_BNDACK, 0, 4711); /* no such message */
-	assert_true(fo_write_ack(&wr, b.addr, 0, NULL));
-	say(P, &wr);
+	ack(P, 4711, b.addr, FO_REJECT_NONE); /* no such message */
 	assert_int_equal(P->ep->n_flights, 10);
 	world_done(w);
 }
@@ -100,7 +85,6 @@ static void test_refused_is_tried_again(void **state) /* §5.5 */
 	const struct fo_msg *m = heard(P, FO_BNDUPD);
 	uint64_t sent, from;
 	struct fo_binding b;
-	struct fo_writer wr;
 
 	(void)state;
 	for (unsigned i = 0; i < 32 && m; i++) { /* refuse everything */
@@ -108,12 +92,9 @@ static void test_refused_is_tried_again(void **state) /* §5.5 */
 
 		assert_true(fo_msg_next_binding(m, &cursor, &b));
 		for (unsigned k = 0; k < P->ep->max_flights; k++)
-			if (P->ep->flights[k].xid) {
-				begin(P, &wr, FO_BNDACK, 0, P->ep->flights[k].xid);
-				assert_true(fo_write_ack(&wr, P->ep->flights[k].b[0].addr,
-							 FO_REJECT_UNKNOWN_REASON, "no"));
-				say(P, &wr);
-			}
+			if (P->ep->flights[k].xid)
+				ack(P, P->ep->flights[k].xid, P->ep->flights[k].b[0].addr,
+				    FO_REJECT_UNKNOWN_REASON);
 		m = heard(P, FO_BNDUPD);
 	}
 	sent = P->ep->count.updates_sent;
@@ -218,8 +199,6 @@ static void test_reservations_stay_here(void **state) /* decision A22 */
 /* The link is lost and comes again; both were in NORMAL. */
 static void link_again(struct node *n)
 {
-	struct fo_connect c = isc_connect();
-	struct fo_writer wr;
 	TURN(n, now);
 
 	fo_endpoint_link_down(n->ep, &now, FO_CLOSE_PEER);
@@ -227,12 +206,7 @@ static void link_again(struct node *n)
 	run(n->w, 1);
 	clear_queues(&n->w->n[!n->i]);
 	link_up(n);
-	begin(n, &wr, n->i ? FO_CONNECT : FO_CONNECTACK, 0, 1);
-	if (n->i)
-		fo_write_connect(&wr, &c);
-	else
-		fo_write_connectack(&wr, &c);
-	say(n, &wr);
+	shakes_hands(n);
 	state_from(n, FO_COMM_INT);
 	state_from(n, FO_NORMAL);
 	assert_int_equal(state_of(n), FO_NORMAL);
