@@ -1,7 +1,7 @@
 /*
  * Who was away for longer than MCLT and comes back alone, since the partner may have taken over:
  * how long service is held back, and what ends that. A partner that lost its storage: test_fo_hold.
- * Two endpoints over memory, see fo_world.h. Decision A8; P23.
+ * Two endpoints over memory, see fo_world.h. Decisions A8, A16; P23.
  */
 #include "fo_pair.h"
 
@@ -25,6 +25,33 @@ static void test_hold_after_long_absence(void **state) /* A8, P23 */
 	run(w, 2);
 	assert_false(P->view.hold);
 	assert_true(P->view.serve_new);
+	world_done(w);
+}
+
+/* The lead time was lowered before: the partner may have promised by the former one, on a lease
+ * that ends later (decision A16). */
+static void test_hold_after_a_lowered_lead(void **state)
+{
+	struct world *w = normal_pair();
+	struct fo_status st;
+
+	(void)state;
+	P->conf.after_outage_hold = true;
+	for (unsigned i = 0; i < 2; i++) { /* the second time it is a long lease */
+		assert_true(request(P, 1, true));
+		run(w, 1);
+	}
+	P->conf.mclt = 20;
+	restart(P);
+	primary_back_alone(w, 6);
+	assert_true(P->view.hold);
+	assert_int_equal(P->disk.rec.mclt, 20);
+	fo_endpoint_status(P->ep, &st);
+	assert_int_equal(st.next_at, BASE + w->us / SEC - 6 + 30);
+	run(w, 23);
+	assert_true(P->view.hold);
+	run(w, 2);
+	assert_false(P->view.hold);
 	world_done(w);
 }
 
@@ -159,6 +186,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_hold_after_long_absence),
+		cmocka_unit_test(test_hold_after_a_lowered_lead),
 		cmocka_unit_test(test_hold_ends_by_contact_not_by_signs),
 		cmocka_unit_test(test_hold_ends_by_any_contact),
 		cmocka_unit_test(test_hold_in_partner_down),
