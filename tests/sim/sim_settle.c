@@ -107,21 +107,26 @@ static void agree(struct world *w)
 /* --- service ------------------------------------------------------------------------------------
  */
 
+static const struct lease *free_one(const struct world *w, unsigned server, unsigned scope)
+{
+	return pool_free_first(w->s[server].pool, &w->scopes[scope],
+			       server ? LEASE_BACKUP : LEASE_FREE);
+}
+
 static void both_serve(struct world *w)
 {
 	w->t.loss = w->t.dup = 0;
 	for (unsigned k = 0; k < w->t.scopes; k++) {
-		bool has[2];
+		const struct lease *had[2];
 
 		for (unsigned i = 0; i < 2; i++) {
 			w->s[i].probe_answers = 0;
-			has[i] = pool_free_first(w->s[i].pool, &w->scopes[k],
-						 i ? LEASE_BACKUP : LEASE_FREE) != NULL;
+			had[i] = free_one(w, i, k);
 		}
 		client_probe(w, k);
 		world_run(w, w->us + 3 * SEC);
-		for (unsigned i = 0; i < 2; i++)
-			if (has[i] && !w->s[i].probe_answers)
+		for (unsigned i = 0; i < 2; i++) /* and it was not given to the partner meanwhile */
+			if (had[i] && free_one(w, i, k) == had[i] && !w->s[i].probe_answers)
 				violate(w, "does-not-serve", 0, -1,
 					"%c has a free address in scope %u and does not offer it",
 					"PS"[i], k);
