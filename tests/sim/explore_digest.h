@@ -177,11 +177,11 @@ static uint64_t digest_endpoint(uint64_t h, unsigned i)
 
 	h = digest_record(h, &e->rec);
 	h = seen_mix(h, (uint64_t)e->link << 13 | (uint64_t)e->peer_lost << 12 |
-				(uint64_t)e->new_pair << 11 | (uint64_t)e->heard << 10 |
-				(uint64_t)e->heard_since_start << 9 | (uint64_t)e->hold << 8 |
-				(uint64_t)e->tell_lost << 7 | (uint64_t)e->more_to_move << 6 |
-				(uint64_t)e->dump.active << 5 | (uint64_t)e->dump.all << 4 |
-				(uint64_t)(e->asked_xid != 0) << 3 | (uint64_t)e->hurry << 2);
+				(uint64_t)e->new_pair << 11 |
+				(uint64_t)e->heard << 10 | (uint64_t)e->heard_since_start << 9 |
+				(uint64_t)e->hold << 8 | (uint64_t)e->tell_lost << 7 |
+				(uint64_t)e->more_to_move << 6 | (uint64_t)e->dump.active << 5 |
+				(uint64_t)e->dump.all << 4 | (uint64_t)(e->asked_xid != 0) << 3);
 	h = seen_mix(h, e->dump.cursor);
 	h = seen_mix(h, (uint64_t)e->n_flights << 32 | e->rejected);
 	h = seen_mix(h, e->n_acks);

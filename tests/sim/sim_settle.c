@@ -5,7 +5,7 @@
  */
 #include "sim.h"
 
-#define REJECTED_SEC (60 + 120 + 10) /* second and third try of a refused update */
+#define REJECTED_SEC 30 /* what was refused is told again after 1, 2, 4, ... s */
 
 static bool normal(const struct server *s)
 {

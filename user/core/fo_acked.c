@@ -13,23 +13,28 @@ void fo_retry_sooner(struct fo_endpoint *e)
 {
 	mono_t at = mono_add_us(e->now.mono, (int64_t)e->sooner_sec * FO_SEC_US);
 
-	e->hurry = e->own_kind && !e->rejected;
 	if (!e->own_kind || !e->rejected || e->retry_at.us <= at.us)
 		return;
 	e->retry_at = at;
 	e->sooner_sec = e->sooner_sec * 2 < FO_RETRY_SEC ? e->sooner_sec * 2 : FO_RETRY_SEC;
 }
 
+/* Our own kind has news of what it refuses, which come at once, or cross ours on the wire: then
+ * what is left of ours is told again. An ISC changes its mind less often (failover-behaviour §5.6).
+ */
+static uint32_t retry_sec(const struct fo_endpoint *e)
+{
+	return e->retry_sec ? e->retry_sec : e->own_kind ? FO_SOONER_SEC : FO_RETRY_SEC;
+}
+
 void fo_retry_later(struct fo_endpoint *e, enum fo_reject why)
 {
 	uint32_t sec = why == FO_REJECT_ILLEGAL_ADDRESS ? FO_RETRY_MAX_SEC
 		       : why == FO_REJECT_TIME_MISMATCH ? FO_RETRY_SEC
-							: e->retry_sec;
+							: retry_sec(e);
 
 	e->rejected++;
 	e->retry_at = mono_min(e->retry_at, mono_add_us(e->now.mono, (int64_t)sec * FO_SEC_US));
-	if (e->hurry)
-		fo_retry_sooner(e);
 }
 
 void fo_skip_rejected(struct fo_endpoint *e, uint32_t addr, enum fo_reject why)
@@ -118,8 +123,9 @@ const char *fo_next_try(const struct fo_endpoint *e, bool dirty, enum fo_reject 
 		return "it is sent again in an hour, or with the next connection";
 	if (reason == FO_REJECT_TIME_MISMATCH)
 		return "it is sent again when the clocks agree";
-	return e->retry_sec > FO_RETRY_SEC ? "it is sent again later, within an hour"
-					   : "it is sent again in a minute";
+	return retry_sec(e) > FO_RETRY_SEC   ? "it is sent again later, within an hour"
+	       : retry_sec(e) < FO_RETRY_SEC ? "it is sent again within a minute"
+					     : "it is sent again in a minute";
 }
 
 static void refused(struct fo_endpoint *e, const struct fo_sent *s, const struct fo_binding *b)
@@ -201,6 +207,18 @@ static void acked_one(struct fo_endpoint *e, struct fo_flight *f, const struct f
 		fo_updates_overtaken(e);
 }
 
+static void retries_begin_anew(struct fo_endpoint *e)
+{
+	e->retry_sec = 0;
+	e->sooner_sec = FO_SOONER_SEC;
+}
+
+static bool nothing_left(const struct fo_endpoint *e)
+{
+	return !e->n_flights && !e->rejected &&
+	       !pool_dirty_first(e->pool, e->conf->relation, UINT64_MAX);
+}
+
 void fo_updates_acked(struct fo_endpoint *e, const struct fo_msg *m)
 {
 	struct fo_flight *f = flight_of(e, m->xid);
@@ -217,6 +235,8 @@ void fo_updates_acked(struct fo_endpoint *e, const struct fo_msg *m)
 	e->n_flights--;
 	e->dump.flights -= f->dump;
 	e->acked = e->now.mono;
+	if (e->own_kind && nothing_left(e))
+		retries_begin_anew(e);
 }
 
 /* --- loss of the link, retries ---------------------------------------------------------------- */
@@ -244,9 +264,7 @@ void fo_updates_reset(struct fo_endpoint *e)
 	e->dump.active = e->asked_of_us = false;
 	e->dump.flights = 0;
 	fo_updates_retry(e);
-	e->retry_sec = FO_RETRY_SEC;
-	e->sooner_sec = FO_SOONER_SEC;
-	e->hurry = false;
+	retries_begin_anew(e);
 }
 
 bool fo_is_flying(const struct fo_endpoint *e, uint32_t addr, bool run)
@@ -275,7 +293,7 @@ const struct lease *fo_next_mine(const struct fo_endpoint *e, uint64_t addr)
 
 void fo_updates_retry(struct fo_endpoint *e)
 {
-	uint32_t sec = e->retry_sec * 2;
+	uint32_t sec = retry_sec(e) * 2;
 	const struct lease *l;
 
 	e->retry_at = MONO_NEVER;

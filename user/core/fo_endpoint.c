@@ -329,7 +329,6 @@ struct fo_endpoint *fo_endpoint_init(void *mem, size_t size, const struct fo_con
 	e->boot = sec_clamp(now->wall.sec);
 	e->flights = (struct fo_flight *)(void *)(e + 1);
 	e->max_flights = flights(c);
-	e->retry_sec = FO_RETRY_SEC;
 	e->sooner_sec = FO_SOONER_SEC;
 	e->isc = c->dialect == FO_DIALECT_ISC;
 	e->handshake_at = e->contact_at = e->tell_at = e->settle_at = e->startup_at = e->safe_at =

@@ -27,8 +27,8 @@
 #define FO_ACK_DELAY_US 100000		  /* failover-behaviour §8 */
 #define FO_TELL_LATER_US (2 * FO_SEC_US)  /* failover-behaviour §3.7, 6 */
 #define FO_OPERATIONAL_SEC 10		  /* decision A9 */
-#define FO_RETRY_SEC 60			  /* first retry of rejected updates; doubles */
-#define FO_SOONER_SEC 1			  /* when the partner shows that it lacks them; doubles */
+#define FO_RETRY_SEC 60			  /* first retry of what an ISC rejected; doubles */
+#define FO_SOONER_SEC 1			  /* first retry towards our own kind; doubles */
 #define FO_RETRY_MAX_SEC 3600		  /* decision A16 */
 #define FO_BALANCE_US (60 * FO_SEC_US)	  /* at least this often */
 #define FO_BALANCE_MIN_US (1 * FO_SEC_US) /* and at most, after changes */
@@ -165,8 +165,8 @@ struct fo_endpoint {
 	mono_t first_until; /* so long its answer is waited for; MONO_NEVER: it is not */
 	bool asked_of_us;   /* for a dump that is to begin at dump_at */
 	mono_t dump_at;	    /* earliest, whatever link it is asked on */
-	uint32_t n_flights, unacked, rejected, retry_sec, sooner_sec;
-	bool hurry; /* the partner lacks what it is yet to refuse: its BNDUPD came first */
+	uint32_t n_flights, unacked, rejected, sooner_sec;
+	uint32_t retry_sec; /* 0: nothing was told again yet */
 	uint32_t ack_len, n_acks;
 	uint8_t acks[FO_ACK_BUF]; /* whole BNDACK messages */
 	uint32_t max_flights;

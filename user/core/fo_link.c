@@ -116,7 +116,7 @@ static void clocks_agree(struct fo_endpoint *e)
 	e->skew_told.us = 0;
 	tell_clocks(e, "the clocks agree again");
 	fo_updates_retry(e);
-	e->retry_sec = FO_RETRY_SEC;
+	e->retry_sec = 0;
 }
 
 /* With the usual timers nothing comes as late as that: the link would have been given up. Where a

@@ -120,7 +120,7 @@ static void check_connectack(struct node *n, const struct fo_msg *m)
 /* All that was on our disk when the partner asked is on its disk, but for what it refused. */
 static void check_done(struct node *n)
 {
-	if (n->w->by_hand || n->asked_rejects != n->ep->count.updates_rejected_by_partner)
+	if (n->w->by_hand || n->w->lied_to || n->asked_rejects != n->ep->count.updates_rejected_by_partner)
 		return;
 	for (unsigned a = 0; a < MAX_ADDR; a++)
 		if (n->asked[a] &&

@@ -123,6 +123,7 @@ struct world {
 	struct promise promise[MAX_ADDR];
 	uint32_t lease_time;
 	bool check_promises;
+	bool lied_to; /* somebody has acknowledged in the partner's name */
 	uint64_t rnd;
 	uint32_t client_addr[N_CLIENTS]; /* what the client believes to hold */
 	unsigned released[N_CLIENTS];	 /* answers to what it asked before are ignored */
