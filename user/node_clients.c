@@ -19,17 +19,26 @@ const struct fo_view *node_view(const struct node *n, const struct scope *s)
 
 void node_send_reply(struct node *n, const void *payload, uint32_t len)
 {
+	uint8_t buf[DHCP_IO_PAYLOAD_MAX];
 	struct out_reply head;
+	int64_t waited;
 
 	memcpy(&head, payload, sizeof(head));
-	if (len < sizeof(head) + head.len)
+	if (len < sizeof(head) + head.len || head.len > sizeof(buf))
 		return;
-	/* the client has asked again by now (RFC 2131 §4.1), and would count its lease from that */
-	if (n->now.mono.us - head.decided.us > NODE_LATE_US) {
+	/* the client has asked again by now (RFC 2131 §4.1), and is answered as well */
+	waited = n->now.mono.us - head.decided.us;
+	if (waited > NODE_LATE_US) {
 		n->count.late++;
 		return;
 	}
-	dhcp_io_send(n->io, &head.dest, (const uint8_t *)payload + sizeof(head), head.len);
+	payload = (const uint8_t *)payload + sizeof(head);
+	if (waited >= 1000000) {
+		memcpy(buf, payload, head.len);
+		dhcp_reply_shorten(buf, head.len, (uint32_t)((waited + 999999) / 1000000));
+		payload = buf;
+	}
+	dhcp_io_send(n->io, &head.dest, payload, head.len);
 	n->count.replies++;
 }
 

@@ -43,10 +43,16 @@ static struct fo_view silent(void)
 
 static void send_reply(struct world *w, struct server *s, const struct out_reply *o)
 {
-	if (s->now.mono.us - o->decided.mono.us > LATE_US)
+	int64_t waited = s->now.mono.us - o->decided.mono.us;
+	uint32_t sec = (uint32_t)((waited + SEC - 1) / SEC);
+	struct out_reply left = *o; /* as dhcp_reply_shorten */
+
+	if (waited > LATE_US)
 		return;
-	check_reply(w, s, o);
-	dgram_reply(w, s, &o->r);
+	if (waited >= SEC && left.r.lease)
+		left.r.lease = left.r.lease > sec ? left.r.lease - sec : 1;
+	check_reply(w, s, &left);
+	dgram_reply(w, s, &left.r);
 }
 
 static void out(struct world *w, struct server *s, const struct outbox_item *i)

@@ -325,6 +325,24 @@ size_t dhcp_reply_encode(const struct dhcp_msg *req, const struct dhcp_reply *r,
 	return finish(&pl, buf, limit, req);
 }
 
+static void lessen(uint8_t *p, uint32_t sec)
+{
+	uint32_t v = (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 | p[3];
+	struct wr w = wr_init(p, 4);
+
+	if (v != UINT32_MAX)
+		wr_u32(&w, v > sec ? v - sec : 1);
+}
+
+/* They are in the options field: they are put there before all that is long. */
+void dhcp_reply_shorten(uint8_t *msg, size_t len, uint32_t sec)
+{
+	for (size_t i = DHCP_OPTIONS_OFF; i + 6 <= len && msg[i] != DHO_END; i += 2u + msg[i + 1])
+		if (msg[i] == DHO_LEASE_TIME || msg[i] == DHO_RENEWAL_TIME ||
+		    msg[i] == DHO_REBINDING_TIME)
+			lessen(msg + i + 2, sec);
+}
+
 struct dhcp_dest dhcp_reply_dest(const struct dhcp_msg *req, const struct dhcp_reply *r)
 {
 	if (req->giaddr)

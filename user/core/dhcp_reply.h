@@ -31,6 +31,16 @@ struct dhcp_reply {
 size_t dhcp_reply_encode(const struct dhcp_msg *req, const struct dhcp_reply *r, uint8_t *buf,
 			 size_t size, size_t mtu_payload);
 
+/**
+ * dhcp_reply_shorten - take @sec from the lease times (options 51, 58, 59) of an encoded reply
+ * @msg: @len octets from dhcp_reply_encode; one without lease times stays as it is
+ *
+ * A lease ends when it was decided to end. A client counts from when it asked, which may have been
+ * again while the reply waited (RFC 2131 §4.4.1), so that has to hear of the time that is left. An
+ * infinite lease stays infinite; no time becomes less than one second.
+ */
+void dhcp_reply_shorten(uint8_t *msg, size_t len, uint32_t sec);
+
 /* Where the reply goes, RFC 2131 §4.1: giaddr, then a NAK to all, then ciaddr, then by the
  * broadcast flag. A client whose hardware address is not six octets long or who gets no address
  * (INFORM without ciaddr) cannot be reached by its own frame and is answered by broadcast. */

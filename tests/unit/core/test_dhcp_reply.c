@@ -206,6 +206,34 @@ static void test_options_by_type(void **state)
 	assert_int_equal(out_len, DHCP_MIN_REPLY);
 }
 
+/* What a reply says after it has waited for the disk. */
+static void assert_times(uint32_t sec, uint32_t lease, uint32_t renew, uint32_t rebind)
+{
+	encode();
+	dhcp_reply_shorten(out, out_len, sec);
+	assert_int_equal(dhcp_msg_decode_any(out, out_len, &got), DHCP_OK);
+	assert_int_equal(dhcp_opt_u32(&got, DHO_LEASE_TIME, 0), lease);
+	assert_int_equal(dhcp_opt_u32(&got, DHO_RENEWAL_TIME, 0), renew);
+	assert_int_equal(dhcp_opt_u32(&got, DHO_REBINDING_TIME, 0), rebind);
+}
+
+static void test_times_of_a_late_reply(void **state)
+{
+	uint8_t before[sizeof(out)];
+
+	(void)state;
+	begin(DHCPREQUEST);
+	assert_times(3, 3597, 1797, 3147);
+	assert_times(1800, 1800, 1, 1350); /* never none */
+	reply.lease = SEC_INFINITE;
+	assert_times(3, SEC_INFINITE, 1797, 3147);
+	reply.lease = 0; /* INFORM */
+	encode();
+	memcpy(before, out, out_len);
+	dhcp_reply_shorten(out, out_len, 3);
+	assert_memory_equal(out, before, out_len);
+}
+
 /* --- which configured options, in which order ----------------------------------------------------
  */
 static const struct {
@@ -463,6 +491,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_header),
 		cmocka_unit_test(test_options_by_type),
+		cmocka_unit_test(test_times_of_a_late_reply),
 		cmocka_unit_test(test_order),
 		cmocka_unit_test(test_routers_when_classless_do_not_fit),
 		cmocka_unit_test(test_size_limits),
