@@ -226,7 +226,8 @@ struct server {
 	unsigned probe_answers;
 	bool overslept; /* for longer than the lead time, and has not begun anew */
 	uint32_t put_serial[MAX_ADDR];
-	int64_t held_until; /* lease clock: nothing new before; 0: was not away for long */
+	bool long_away;	    /* before this start; decision A8 */
+	int64_t held_until; /* lease clock: nothing new before; 0: not held back */
 	int64_t reclaim_looked, down_since; /* the view of PARTNER-DOWN is in force */
 };
 
@@ -362,6 +363,7 @@ struct world {
 	bool cut[2];	     /* that direction of the wire */
 	int64_t slow;	     /* us more on the wire */
 	bool slow_ever;
+	int64_t held_up; /* us that a message has waited behind a cut, at most */
 	uint32_t conns;
 	bool path_cut[PATHS][2];
 	unsigned storm; /* percent lost on top */

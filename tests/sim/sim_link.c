@@ -111,9 +111,11 @@ void link_cut(struct world *w, unsigned to, bool cut)
 	struct fifo *f = &w->wire[to];
 
 	w->cut[to] = cut;
-	if (!cut && f->first >= 0)
-		at(w, w->packets[f->first].at > w->us ? w->packets[f->first].at : w->us, EV_WIRE,
-		   to, 0);
+	if (cut || f->first < 0)
+		return;
+	if (w->us - w->packets[f->first].at > w->held_up)
+		w->held_up = w->us - w->packets[f->first].at;
+	at(w, w->packets[f->first].at > w->us ? w->packets[f->first].at : w->us, EV_WIRE, to, 0);
 }
 
 /* --- this side ----------------------------------------------------------------------------------

@@ -33,6 +33,27 @@ static void note_false_pd(struct world *w)
 	}
 }
 
+static bool took_over(const struct server *s)
+{
+	const struct fo_end *e = &s->disk.rec.end;
+	bool rests = e->state == FO_STARTUP || e->state == FO_PAUSED || e->state == FO_SHUTDOWN;
+
+	return s->disk.has_rec && (rests ? e->saved : e->state) == FO_PARTNER_DOWN;
+}
+
+/* Without the hold, who was away for long and finds nobody gives what the partner may have given
+ * before it died as well: the operator's choice (decision A8). */
+static void note_unheld(struct world *w)
+{
+	for (unsigned i = 0; i < 2; i++) {
+		const struct server *s = &w->s[i];
+
+		if (s->long_away && !s->conf.after_outage_hold && serves(s) && s->ep &&
+		    !s->ep->heard_since_start && took_over(&w->s[!i]) && !w->false_pd_from)
+			w->false_pd_from = w->us;
+	}
+}
+
 /* --- back after a long absence (decision A8)
  * ------------------------------------------------------
  */
@@ -170,6 +191,7 @@ void check_service(struct world *w)
 	int64_t most;
 
 	note_false_pd(w);
+	note_unheld(w);
 	check_hold(w);
 	check_reclaim(w);
 	if (pair != w->pair || w->trouble > w->unserved_since || serves(&w->s[0]) ||

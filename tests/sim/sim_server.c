@@ -163,10 +163,10 @@ static void note_absence(struct server *s)
 	const struct fo_record *r = &s->disk.rec;
 	int64_t away = s->now.wall.sec - (int64_t)r->end.last_operational;
 
-	s->held_until = 0;
-	if (s->disk.has_rec && s->conf.after_outage_hold && r->mclt &&
-	    (away >= r->mclt || away < -CLOCK_SLEW_MAX_US / SEC))
-		s->held_until = s->now.wall.sec + r->mclt;
+	s->long_away = s->disk.has_rec && r->mclt &&
+		       (away >= r->mclt || away < -CLOCK_SLEW_MAX_US / SEC);
+	s->held_until =
+		s->long_away && s->conf.after_outage_hold ? s->now.wall.sec + r->mclt : 0;
 }
 
 static void load(struct world *w, struct server *s)
