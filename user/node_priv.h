@@ -15,7 +15,7 @@
 
 #define NODE_BATCH 64		 /* datagrams heard in one turn */
 #define NODE_EXPIRE_PER_TURN 256 /* leases that may end in one turn */
-#define NODE_SOCKETS 128	 /* two for each of 64 interfaces, which the configuration allows */
+#define NODE_SOCKETS 256	 /* four for each of 64 interfaces, which the configuration allows */
 #define NODE_STALE_US 2000000	 /* older datagrams are not answered (decision A19) */
 #define NODE_LATE_US 3000000	 /* nor are replies sent that waited longer for the disk */
 #define NODE_OUTBOX (64u << 20)	 /* mapped lazily */

@@ -107,27 +107,37 @@ static inline uint32_t source_of(uint32_t dest, uint32_t giaddr)
 	return giaddr ? RELAY : dest == ALL ? 0 : CLIENT;
 }
 
-/* A DISCOVER in an Ethernet frame; the caller spoils what it likes. */
-static inline struct frame frame_of(uint32_t dest, uint32_t giaddr, uint32_t xid)
+/* @len octets of a message in an Ethernet frame; the caller spoils what it likes. */
+static inline struct frame frame_with(uint32_t dest, uint32_t giaddr, const struct dhcp_build *b,
+				      size_t len)
 {
 	struct ip_udp h = { source_of(dest, giaddr), dest, giaddr ? 67 : 68, 67 };
-	static struct dhcp_build b;
 	struct frame f;
-	size_t len;
 
-	db_init(&b, 5);
-	db_put32(&b, DHCP_OFF_XID, xid);
-	db_put32(&b, DHCP_OFF_GIADDR, giaddr);
-	db_opt8(&b, DHO_MESSAGE_TYPE, DHCPDISCOVER);
-	len = db_done(&b);
 	memcpy(f.buf, dest == ALL || dest == SUBNET_ALL ? all_mac : server_mac, 6);
 	memcpy(f.buf + 6, field_mac, 6);
 	f.buf[12] = 8;
 	f.buf[13] = 0;
-	memcpy(f.buf + 14 + IP_UDP_LEN, b.buf, len);
+	memcpy(f.buf + 14 + IP_UDP_LEN, b->buf, len);
 	ip_udp_write(f.buf + 14, &h, len);
 	f.len = 14 + IP_UDP_LEN + len;
 	return f;
+}
+
+static inline struct frame frame_of_type(uint32_t dest, uint32_t giaddr, uint32_t xid, uint8_t type)
+{
+	static struct dhcp_build b;
+
+	db_init(&b, 5);
+	db_put32(&b, DHCP_OFF_XID, xid);
+	db_put32(&b, DHCP_OFF_GIADDR, giaddr);
+	db_opt8(&b, DHO_MESSAGE_TYPE, type);
+	return frame_with(dest, giaddr, &b, db_done(&b));
+}
+
+static inline struct frame frame_of(uint32_t dest, uint32_t giaddr, uint32_t xid)
+{
+	return frame_of_type(dest, giaddr, xid, DHCPDISCOVER);
 }
 
 static inline void send_frame(const struct frame *f)
@@ -138,6 +148,13 @@ static inline void send_frame(const struct frame *f)
 static inline void send_plain(uint32_t dest, uint32_t giaddr, uint32_t xid)
 {
 	struct frame f = frame_of(dest, giaddr, xid);
+
+	send_frame(&f);
+}
+
+static inline void send_type(uint32_t dest, uint32_t giaddr, uint32_t xid, uint8_t type)
+{
+	struct frame f = frame_of_type(dest, giaddr, xid, type);
 
 	send_frame(&f);
 }
@@ -214,19 +231,21 @@ static inline void drain_watch(void)
 struct heard {
 	struct dhcp_datagram d;
 	uint32_t xid;
+	enum dhcp_io_kind kind; /* of the socket */
 	uint8_t payload[512];
 };
 
 static struct heard heard[512];
 static unsigned n_heard;
 
-static inline void note(const struct dhcp_datagram *d)
+static inline void note(const struct dhcp_datagram *d, enum dhcp_io_kind kind)
 {
 	struct heard *h = &heard[n_heard];
 
 	assert_true(n_heard < 512);
 	memset(h, 0, sizeof(*h));
 	h->d = *d;
+	h->kind = kind;
 	memcpy(h->payload, d->payload, d->len < 512 ? d->len : 512);
 	h->xid = be32(h->payload + DHCP_OFF_XID);
 	n_heard++;
@@ -267,32 +286,41 @@ static inline void hear_some(void)
 
 		assert_true(got >= 0);
 		for (int k = 0; k < got; k++)
-			note(&batch[k]);
+			note(&batch[k], dhcp_io_kind_of(io, fds[i]));
 	}
 }
 
-/* All that was sent so far has been heard once the two marks have: one for each socket. */
+/* All that was sent so far has been heard once the four marks have: one for each socket. */
 static inline void hear_all(void)
 {
 	static uint32_t mark = 0xe0000000;
 
-	mark += 2;
+	mark += 4;
 	send_plain(ALL, 0, mark);
 	send_plain(SERVER, RELAY, mark + 1);
-	while (!count_of(mark) || !count_of(mark + 1))
+	send_type(ALL, 0, mark + 2, DHCPREQUEST);
+	send_type(SERVER, RELAY, mark + 3, DHCPREQUEST);
+	while (!count_of(mark) || !count_of(mark + 1) || !count_of(mark + 2) || !count_of(mark + 3))
 		hear_some();
 	assert_true(find(mark)->d.by_packet_socket);
 	assert_false(find(mark + 1)->d.by_packet_socket);
+	assert_true(find(mark + 2)->d.by_packet_socket);
+	assert_false(find(mark + 3)->d.by_packet_socket);
 }
 
-static inline void open_io(void)
+static inline void open_io_with(unsigned rcvbuf)
 {
 	static const char *const dev[] = { "veth0" };
-	struct dhcp_io_conf c = { .interfaces = dev, .n_interfaces = 1 };
+	struct dhcp_io_conf c = { .interfaces = dev, .n_interfaces = 1, .rcvbuf = rcvbuf };
 
 	assert_int_equal(dhcp_io_open(&c, &io, err), 0);
 	n_heard = 0;
 	drain_watch();
+}
+
+static inline void open_io(void)
+{
+	open_io_with(0);
 }
 
 static inline int close_io(void **state)

@@ -197,6 +197,7 @@ int dhcp_io_open(const struct dhcp_io_conf *c, struct dhcp_io **ret, char err[25
 		return r;
 	}
 	(void)refresh_addresses(io);
+	io_count_full_from_now(io);
 	*ret = io;
 	return 0;
 }

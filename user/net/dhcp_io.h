@@ -1,8 +1,9 @@
 #pragma once
 /*
- * Datagrams of clients and relays. Each interface has two sockets, and one packet is heard by one
+ * Datagrams of clients and relays. Each interface has four sockets, and one packet is heard by one
  * of them (decision D1): a packet socket takes what is sent to 255.255.255.255 with giaddr 0, which
- * a client without an address may be behind; a UDP socket bound to the device takes the rest.
+ * a client without an address may be behind; a UDP socket bound to the device takes the rest. There
+ * are two of each, so that what can wait, DISCOVER and INFORM, waits in a queue of its own.
  * Replies wait in a queue until dhcp_io_flush. One thread; nothing is allocated per packet.
  *
  * An interface is named by its place in the configuration, from 0; that number stays while the
@@ -18,7 +19,13 @@
 struct dhcp_io_conf {
 	const char *const *interfaces; /* copied */
 	unsigned n_interfaces;
-	unsigned rcvbuf; /* octets; 0 = 8 MiB, as far as the system allows */
+	unsigned rcvbuf; /* octets; 0 = 8 MiB, as far as the system allows; half for DISCOVERs */
+};
+
+enum dhcp_io_kind {
+	DHCP_IO_REQUESTS,  /* and all else that cannot wait */
+	DHCP_IO_DISCOVERS, /* and INFORMs */
+	DHCP_IO_KINDS,
 };
 
 struct dhcp_datagram {
@@ -48,11 +55,12 @@ struct dhcp_io_dest {
 };
 
 struct dhcp_io_counts {
-	uint64_t heard;	       /* handed to the caller */
-	uint64_t bad_ip;       /* header or lengths wrong, or IP checksum */
-	uint64_t bad_checksum; /* of UDP */
-	uint64_t too_long;     /* more octets than any message that we understand */
-	uint64_t other_vlan;   /* tagged for a VLAN that is not this interface */
+	uint64_t heard;		      /* handed to the caller */
+	uint64_t bad_ip;	      /* header or lengths wrong, or IP checksum */
+	uint64_t bad_checksum;	      /* of UDP */
+	uint64_t too_long;	      /* more octets than any message that we understand */
+	uint64_t other_vlan;	      /* tagged for a VLAN that is not this interface */
+	uint64_t full[DHCP_IO_KINDS]; /* found their queue full; as of dhcp_io_count_full */
 	uint64_t sent;
 	uint64_t not_sent; /* the kernel refused: no route, no room behind unanswered ARP, down */
 };
@@ -86,6 +94,13 @@ const char *dhcp_io_problem(const struct dhcp_io *io, unsigned iface);
 
 /* Descriptors to wait on for reading. Return: how many (at most @max). */
 unsigned dhcp_io_fds(const struct dhcp_io *io, int *fds, unsigned max);
+
+/* Which datagrams one of these descriptors has. */
+enum dhcp_io_kind dhcp_io_kind_of(const struct dhcp_io *io, int fd);
+
+/* Ask the kernel how many it has dropped since the last call: counts.full. A few system calls per
+ * interface; what is dropped between the last call and the end of a device is not counted. */
+void dhcp_io_count_full(struct dhcp_io *io);
 
 /**
  * dhcp_io_receive - what one descriptor has, without waiting

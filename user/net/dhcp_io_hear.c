@@ -19,7 +19,7 @@ struct aside {
 	struct in_pktinfo to;
 };
 
-static struct io_iface *find_socket(struct dhcp_io *io, int fd, enum io_socket *ret)
+static struct io_iface *find_socket(const struct dhcp_io *io, int fd, enum io_socket *ret)
 {
 	for (unsigned k = 0; fd >= 0 && k < io->n_ifaces; k++) {
 		for (unsigned s = 0; s < IO_SOCKETS; s++) {
@@ -30,6 +30,14 @@ static struct io_iface *find_socket(struct dhcp_io *io, int fd, enum io_socket *
 		}
 	}
 	return NULL;
+}
+
+enum dhcp_io_kind dhcp_io_kind_of(const struct dhcp_io *io, int fd)
+{
+	enum io_socket s = IO_PACKET;
+
+	(void)find_socket(io, fd, &s);
+	return io_kind(s);
 }
 
 /* The kernel writes lengths and flags into the headers, so they are set for each batch. */
@@ -129,7 +137,7 @@ static bool take(struct dhcp_io *io, enum io_socket kind, unsigned k, const stru
 		return false;
 	}
 	d->age_us = waited_us(&a.at, now);
-	if (kind == IO_PACKET)
+	if (io_is_packet(kind))
 		return take_frame(io, io->rx_buf[k], m->msg_len, &a.aux, d);
 	take_udp(io->rx_buf[k], m->msg_len, &io->rx_from[k], &a.to, d);
 	return true;
