@@ -123,7 +123,7 @@ int node_start(struct node *n, char err[256])
 	}
 	r = node_partner_start(n, err);
 	if (!r)
-		r = node_clients_start(n);
+		r = node_sockets_start(n);
 	if (r < 0)
 		return r;
 	node_turn_end(n);

@@ -225,6 +225,20 @@ static void add(struct metrics *m, const char *name, const char *help, bool gaug
 	add_with(m, name, "", "", help, gauge, value);
 }
 
+static void add_given_up(const struct node *n, struct metrics *m)
+{
+	static const char *const kind[DHCP_IO_KINDS] = { "request", "discover" };
+
+	dhcp_io_count_full(n->io);
+	for (unsigned i = 0; i < DHCP_IO_KINDS; i++)
+		add_with(m, "twinlease_datagrams_dropped_total", "kind", kind[i],
+			 "datagrams that the kernel dropped: their queue was full", false,
+			 (double)dhcp_io_counters(n->io)->full[i]);
+	for (unsigned i = 0; i < DHCP_IO_KINDS; i++)
+		add_with(m, "twinlease_datagrams_stale_total", "kind", kind[i],
+			 "datagrams that waited too long", false, (double)n->count.stale[i]);
+}
+
 static void add_server(const struct node *n, struct metrics *m)
 {
 	const struct node_counters *c = &n->count;
@@ -235,8 +249,7 @@ static void add_server(const struct node *n, struct metrics *m)
 			add_with(m, "twinlease_datagrams_malformed_total", "verdict",
 				 dhcp_verdict_name(i), "datagrams that are no DHCP message", false,
 				 (double)c->malformed[i]);
-	add(m, "twinlease_datagrams_stale_total", "datagrams that waited too long", false,
-	    (double)c->stale);
+	add_given_up(n, m);
 	add(m, "twinlease_replies_late_total", "replies not sent: the disk took too long", false,
 	    (double)c->late);
 	for (unsigned i = 0; i < SERVER_REASON_COUNT; i++)

@@ -148,18 +148,13 @@ static bool runs_out(struct node *n, const struct server_request *req)
 	       client_key_equal(lease_client_key(&n->hash, &c), req->key);
 }
 
-static void hear(struct node *n, const struct dhcp_datagram *in)
+void node_hear(struct node *n, const struct dhcp_datagram *in)
 {
 	struct server_decision d;
 	struct server_request req;
 	struct dhcp_msg m;
 	enum dhcp_verdict v;
 
-	n->count.datagrams++;
-	if (dhcp_datagram_age_us(in) > NODE_STALE_US) {
-		n->count.stale++;
-		return;
-	}
 	v = dhcp_msg_decode(in->payload, in->len, &m);
 	if (v != DHCP_OK) {
 		n->count.malformed[v]++;
@@ -185,19 +180,6 @@ static void hear(struct node *n, const struct dhcp_datagram *in)
 	node_audit_request(n, &m, &d);
 }
 
-static void on_readable(evutil_socket_t fd, short what, void *arg)
-{
-	static struct dhcp_datagram batch[NODE_BATCH]; /* one thread, one batch at a time */
-	struct node *n = arg;
-	int got;
-
-	(void)what;
-	node_turn_begin(n);
-	got = dhcp_io_receive(n->io, fd, batch, NODE_BATCH);
-	for (int i = 0; n->serving && i < got; i++)
-		hear(n, &batch[i]);
-}
-
 /* --- life
  * --------------------------------------------------------------------------------------------- */
 
@@ -207,42 +189,6 @@ int node_clients_open(struct node *n, char err[256])
 				  .n_interfaces = n->conf->server.n_interfaces };
 
 	return dhcp_io_open(&c, &n->io, err);
-}
-
-static void forget_events(struct node *n)
-{
-	for (unsigned i = 0; i < n->n_dhcp_ev; i++)
-		event_free(n->dhcp_ev[i]);
-	n->n_dhcp_ev = 0;
-}
-
-int node_clients_start(struct node *n)
-{
-	int fds[NODE_SOCKETS];
-	unsigned count = dhcp_io_fds(n->io, fds, NODE_SOCKETS);
-
-	node_watch_interfaces(n);
-	forget_events(n);
-	for (unsigned i = 0; i < count; i++) {
-		struct event *ev = event_new(n->base, fds[i], EV_READ | EV_PERSIST, on_readable, n);
-
-		if (!ev)
-			return -ENOMEM;
-		event_priority_set(ev, PRIO_CLIENTS);
-		n->dhcp_ev[n->n_dhcp_ev++] = ev;
-		if (!n->deaf)
-			event_add(ev, NULL);
-	}
-	return 0;
-}
-
-void node_clients_deaf(struct node *n, bool deaf)
-{
-	if (deaf == n->deaf)
-		return;
-	n->deaf = deaf;
-	for (unsigned i = 0; i < n->n_dhcp_ev; i++)
-		(void)(deaf ? event_del(n->dhcp_ev[i]) : event_add(n->dhcp_ev[i], NULL));
 }
 
 /* The interface's address says which scope its clients are in. Writing that forgets where the
@@ -264,14 +210,14 @@ void node_clients_refresh(struct node *n)
 	node_watch_interfaces(n); /* also when one cannot be heard for the first time */
 	if (!changed)
 		return;
-	(void)node_clients_start(n);
+	(void)node_sockets_start(n);
 	if (n->dp)
 		tell_filter(n);
 }
 
 void node_clients_close(struct node *n)
 {
-	forget_events(n);
+	node_sockets_forget(n);
 	dhcp_io_close(n->io);
 	n->io = NULL;
 }

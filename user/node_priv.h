@@ -5,7 +5,7 @@
 #include "core/server.h"
 #include "ctl/objects.h"
 #include "dp/datapath.h"
-#include "net/dhcp_io.h"
+#include "net/dhcp_wait.h"
 #include "net/fo_session.h"
 #include "node.h"
 #include "outbox.h"
@@ -15,10 +15,9 @@
 
 #define NODE_BATCH 64		 /* datagrams heard in one turn */
 #define NODE_EXPIRE_PER_TURN 256 /* leases that may end in one turn */
-#define NODE_SOCKETS 256	 /* four for each of 64 interfaces, which the configuration allows */
-#define NODE_STALE_US 2000000	 /* older datagrams are not answered (decision A19) */
-#define NODE_LATE_US 3000000	 /* nor are replies sent that waited longer for the disk */
-#define NODE_OUTBOX (64u << 20)	 /* mapped lazily */
+#define NODE_SOCKETS 256	/* four for each of 64 interfaces, which the configuration allows */
+#define NODE_LATE_US 3000000	/* replies are not sent that waited longer for the disk */
+#define NODE_OUTBOX (64u << 20) /* mapped lazily */
 #define NODE_OUTBOX_RELATION (6u << 20) /* of one relationship: both windows, at their largest */
 #define NODE_LINK_LEAVES 2048		/* records of a batch that partners leave to clients */
 #define NODE_MAX_OFFERS 65536
@@ -81,8 +80,18 @@ struct out_reply {
 	uint32_t len, pad;
 };
 
+struct node_socket { /* of clients */
+	struct node *node;
+	struct event *ev;
+	int fd;
+	enum dhcp_io_kind kind;
+	struct dhcp_wait wait;
+	bool ready; /* DISCOVERs are to be heard when the turn ends */
+};
+
 struct node_counters {
-	uint64_t datagrams, stale, late, malformed[DHCP_VERDICTS], reasons[SERVER_REASON_COUNT];
+	uint64_t datagrams, stale[DHCP_IO_KINDS], late, malformed[DHCP_VERDICTS],
+		reasons[SERVER_REASON_COUNT];
 	uint64_t replies, reply_no_room, outbox_full, expired, turns, frozen;
 	uint64_t refusals_untold; /* updates refused for which no event was written */
 	uint64_t audit_lost;	  /* lines of the audit log that found no room */
@@ -132,13 +141,20 @@ struct node {
 	int64_t newest;	      /* time in the store, UTC sec */
 	struct now started;
 
-	struct event *tick, *store_ev, *dhcp_ev[NODE_SOCKETS];
-	unsigned n_dhcp_ev;
-	bool disk_full;	     /* told */
-	unsigned maps_wrong; /* relationships with map_wrong */
-	uint64_t unheard;    /* interfaces, as told */
-	bool deaf;	     /* clients are not heard: the store has no room */
+	struct event *tick, *store_ev;
+	struct node_socket sockets[NODE_SOCKETS];
+	unsigned n_sockets;
+	bool requests_wait, discovers_ready; /* in this turn */
+	bool disk_full;			     /* told */
+	unsigned maps_wrong;		     /* relationships with map_wrong */
+	uint64_t unheard;		     /* interfaces, as told */
+	bool deaf;			     /* clients are not heard: the store has no room */
 	struct node_counters count;
+	struct { /* what was given up, as of the last look; before it began */
+		uint64_t sum, before[DHCP_IO_KINDS];
+		unsigned quiet;
+		bool told;
+	} overload;
 	struct { /* SIGHUP */
 		bool wanted;
 		struct conf *next;    /* checked; waits for the store */
@@ -178,12 +194,17 @@ void node_reload_done(struct node *n);
 
 /* node_clients.c */
 int node_clients_open(struct node *n, char err[256]);
-int node_clients_start(struct node *n);
 void node_clients_close(struct node *n);
-void node_clients_deaf(struct node *n, bool deaf);
+void node_hear(struct node *n, const struct dhcp_datagram *in);
 void node_clients_refresh(struct node *n); /* interfaces and addresses come and go */
 void node_send_reply(struct node *n, const void *payload, uint32_t len);
 const struct fo_view *node_view(const struct node *n, const struct scope *s);
+
+/* node_sockets.c */
+int node_sockets_start(struct node *n); /* anew, where they have changed */
+void node_sockets_forget(struct node *n);
+void node_sockets_deaf(struct node *n, bool deaf);
+void node_sockets_turn(struct node *n); /* before the turn ends: DISCOVERs */
 
 /* node_audit.c: lines that wait for the commit of what they tell; nothing where they are off */
 void node_audit_request(struct node *n, const struct dhcp_msg *m, const struct server_decision *d);
@@ -222,6 +243,7 @@ const char *node_clock_accept(struct node *n); /* NULL, or why there is nothing 
 /* node_watch.c */
 void node_watch_disk(struct node *n);
 void node_watch_interfaces(struct node *n);
+void node_watch_overload(struct node *n);
 
 /* node_certificates.c */
 bool node_certificates_of(struct node_relation *r); /* told where they end soon; false: not all */

@@ -239,13 +239,14 @@ static void serve_turn(struct node *n)
 		return;
 	}
 	submit(n);
-	node_clients_deaf(n, !lease_store_room(n->store, 4 * NODE_BATCH));
+	node_sockets_deaf(n, !lease_store_room(n->store, 4 * NODE_BATCH));
 	node_flush(n);
 }
 
 void node_turn_end(struct node *n)
 {
 	node_turn_begin(n);
+	node_sockets_turn(n);
 	if (n->serving)
 		serve_turn(n);
 	else
@@ -261,6 +262,7 @@ void node_turn_end(struct node *n)
 		node_clients_refresh(n);
 		node_clock_watch(n);
 		node_watch_disk(n);
+		node_watch_overload(n);
 		node_certificates_watch(n);
 		/* some of their timers go by the wall clock, which is slewed */
 		node_partner_look(n);

@@ -1,7 +1,7 @@
 /*
  * What an operator should hear before it hurts: the disk of the state directory runs full
- * (decision C4); an interface of the configuration is not there, or cannot be heard (D4). Called
- * every few seconds by the node.
+ * (decision C4); an interface of the configuration is not there, or cannot be heard (D4); more
+ * clients ask than can be answered. Called every few seconds by the node.
  */
 #include "node_priv.h"
 
@@ -10,6 +10,7 @@
 
 #define FULL_PERCENT 90
 #define FREE_AGAIN_PERCENT 85
+#define OVERLOAD_QUIET 5 /* looks without anything given up, until it is over */
 
 static unsigned used_percent(const struct lease_store_stats *st)
 {
@@ -53,4 +54,38 @@ void node_watch_interfaces(struct node *n)
 		else
 			log_event(LOG_L_INFO, "interface-heard", "interface=%s", name);
 	}
+}
+
+static uint64_t given_up(const struct node *n, enum dhcp_io_kind kind)
+{
+	return dhcp_io_counters(n->io)->full[kind] + n->count.stale[kind];
+}
+
+static void say_overload(const struct node *n, enum log_level level, const char *what)
+{
+	log_event(level, what, "requests-given-up=%" PRIu64 " discovers-given-up=%" PRIu64,
+		  given_up(n, DHCP_IO_REQUESTS) - n->overload.before[DHCP_IO_REQUESTS],
+		  given_up(n, DHCP_IO_DISCOVERS) - n->overload.before[DHCP_IO_DISCOVERS]);
+}
+
+/* Once when it begins, once when it is over, with how many went without an answer in between. */
+void node_watch_overload(struct node *n)
+{
+	uint64_t sum = 0;
+
+	dhcp_io_count_full(n->io);
+	for (unsigned k = 0; k < DHCP_IO_KINDS; k++)
+		sum += given_up(n, k);
+	if (sum != n->overload.sum) {
+		n->overload.quiet = 0;
+		if (!n->overload.told)
+			say_overload(n, LOG_L_WARNING, "overload");
+		n->overload.told = true;
+	} else if (n->overload.told && ++n->overload.quiet == OVERLOAD_QUIET) {
+		say_overload(n, LOG_L_INFO, "overload-over");
+		n->overload.told = false;
+	}
+	n->overload.sum = sum;
+	for (unsigned k = 0; !n->overload.told && k < DHCP_IO_KINDS; k++)
+		n->overload.before[k] = given_up(n, k);
 }
