@@ -195,12 +195,13 @@ static uint64_t digest_pool(uint64_t h, unsigned i)
 {
 	for (unsigned a = 0; a < setup.n_addr; a++) {
 		const struct row *r = &pools[i]->rows[a + 1];
+		uint32_t place = pools[i]->heap_place[a + 1];
 
 		h = seen_mix(h, r->flags);
 		if (!(r->flags & ROW_RECORD))
 			continue;
 		h = digest_lease(h, &r->l, least_serial(a));
-		h = digest_past(h, r->timer ? pools[i]->heap[r->timer].at : 0);
+		h = digest_past(h, place ? pools[i]->heap[place].at : 0);
 	}
 	return h;
 }

@@ -34,12 +34,12 @@ static void find_parts(void)
 		uint8_t *e = ep_mem[i], *p = pool_mem[i];
 		size_t tail = offsetof(struct fo_endpoint, max_flights);
 		size_t naks = (size_t)((uint8_t *)pools[i]->naks - p);
-		size_t clients = (size_t)((uint8_t *)pools[i]->clients - p);
+		size_t slots = (size_t)((uint8_t *)pools[i]->slots - p);
 
 		add_part(e, offsetof(struct fo_endpoint, acks) + ACKS);
 		add_part(e + tail, ep_size - tail);
 		add_part(p, naks);
-		add_part(p + clients, pool_octets - clients);
+		add_part(p + slots, pool_octets - slots);
 	}
 	image_size = (image_size + 7) & ~(size_t)7;
 	image = seen_alloc(image_size, 1);

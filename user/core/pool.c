@@ -11,13 +11,14 @@
 #include <string.h>
 
 #define MAX_ADDRESSES 0x80000000ULL
+#define MIN_HOMES 16
 
 /* --- memory --------------------------------------------------------------------------------- */
 
 struct layout {
-	size_t rows, ranges, relations, heap, clients, records, apart, loose, offers, offer_chain;
-	size_t runs, naks, size;
-	uint32_t n_rows, n_relations, n_clients, n_chains, max_runs;
+	size_t rows, ranges, relations, heap, heap_place, slots, records, apart, loose, offers;
+	size_t offer_chain, runs, naks, size;
+	uint32_t n_rows, n_relations, max_homes, n_chains, max_runs;
 };
 
 static size_t take(size_t *at, size_t n, size_t size)
@@ -58,7 +59,7 @@ static bool lay_out(const struct scope_table *t, uint32_t max_offers, struct lay
 		return false;
 	ret->n_rows = (uint32_t)n;
 	ret->n_relations = count_relations(t);
-	ret->n_clients = power_of_two(ret->n_rows);
+	ret->max_homes = (uint32_t)(n * 4 / 3) + MIN_HOMES;
 	ret->n_chains = power_of_two(max_offers);
 	ret->max_runs = ret->n_rows / (POOL_RUN_MIN / 2) + 64; /* a new run cuts one at most */
 	ret->ranges = take(&at, t->n_ranges, sizeof(struct pool_range));
@@ -70,8 +71,10 @@ static bool lay_out(const struct scope_table *t, uint32_t max_offers, struct lay
 	ret->offers = take(&at, (size_t)max_offers + 1, sizeof(struct offer));
 	ret->offer_chain = take(&at, ret->n_chains, sizeof(uint32_t));
 	ret->naks = take(&at, (size_t)NAK_SETS * NAK_WAYS, sizeof(struct nak));
-	ret->clients = take(&at, ret->n_clients, sizeof(uint32_t));
+	/* at the worst all of them stand behind the last home, and an empty one behind these */
+	ret->slots = take(&at, (size_t)ret->max_homes + n + 2, sizeof(struct slot));
 	ret->heap = take(&at, (size_t)n + 1, sizeof(struct timer));
+	ret->heap_place = take(&at, (size_t)n + 1, sizeof(uint32_t));
 	ret->rows = take(&at, (size_t)n + 1 + ret->max_runs, sizeof(struct row));
 	ret->size = at;
 	return true;
@@ -139,7 +142,8 @@ struct pool *pool_init(void *mem, size_t size, const struct scope_table *t, uint
 	p->ranges = (struct pool_range *)(void *)(m + lay.ranges);
 	p->relations = (struct pool_relation *)(void *)(m + lay.relations);
 	p->heap = (struct timer *)(void *)(m + lay.heap);
-	p->clients = (uint32_t *)(void *)(m + lay.clients);
+	p->heap_place = (uint32_t *)(void *)(m + lay.heap_place);
+	p->slots = (struct slot *)(void *)(m + lay.slots);
 	p->records = (uint64_t *)(void *)(m + lay.records);
 	p->apart = (uint64_t *)(void *)(m + lay.apart);
 	p->loose = (uint64_t *)(void *)(m + lay.loose);
@@ -150,7 +154,8 @@ struct pool *pool_init(void *mem, size_t size, const struct scope_table *t, uint
 	p->naks = (struct nak *)(void *)(m + lay.naks);
 	p->n_rows = lay.n_rows;
 	p->n_relations = lay.n_relations;
-	p->client_mask = lay.n_clients - 1;
+	p->n_homes = MIN_HOMES;
+	p->max_homes = lay.max_homes;
 	p->offer_mask = lay.n_chains - 1;
 	p->max_offers = max_offers;
 	init_ranges(p);

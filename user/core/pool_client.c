@@ -1,8 +1,8 @@
 /*
- * Bindings by client and scope. Each chain of the hash table links clients by their best row;
- * the other rows of the same client in the same scope hang behind it, ACTIVE ones first, then the
- * latest heard. So a client with a long history slows down nobody, and finding the best row of
- * a client is finding the client.
+ * Bindings by client and scope. The table finds clients by their best row; the other rows of the
+ * same client in the same scope hang behind it, ACTIVE ones first, then the latest heard. So a
+ * client with a long history slows down nobody, and finding the best row of a client is finding the
+ * client.
  */
 #include "core/pool_priv.h"
 
@@ -10,10 +10,9 @@
  * its history no longer matters. */
 #define SORT_DEPTH 64
 
-static uint32_t *chain_of(const struct pool *p, struct client_key key, uint32_t scope)
+static uint32_t tag_of(struct client_key key, uint32_t scope)
 {
-	return &p->clients[(uint32_t)(key.w[0] ^ (uint64_t)scope * 0x9e3779b97f4a7c15ULL) &
-			   p->client_mask];
+	return (uint32_t)((key.w[0] ^ (uint64_t)scope * 0x9e3779b97f4a7c15ULL) >> 32);
 }
 
 static bool better(const struct lease *a, const struct lease *b)
@@ -23,27 +22,36 @@ static bool better(const struct lease *a, const struct lease *b)
 	return a->cltt > b->cltt;
 }
 
-/* The link that points to the first row of the client, or to 0 at the end of the chain. */
-static uint32_t *find_client(const struct pool *p, struct client_key key, uint32_t scope)
+/* The slot of the client's first row; false: there is none, and @ret is not written. */
+static bool find_client(const struct pool *p, struct client_key key, uint32_t scope, uint32_t *ret)
 {
-	uint32_t *at = chain_of(p, key, scope);
+	uint32_t tag = tag_of(key, scope);
 
-	while (*at && !(client_key_equal(p->rows[*at].l.key, key) &&
-			pool_scope_index(p, p->rows[*at].l.addr) == scope))
-		at = &p->rows[*at].client_next;
-	return at;
+	for (uint32_t i = pool_slot_first(p, tag); p->slots[i].row && p->slots[i].tag == tag; i++) {
+		const struct lease *l = &p->rows[p->slots[i].row].l;
+
+		if (client_key_equal(l->key, key) && pool_scope_index(p, l->addr) == scope) {
+			*ret = i;
+			return true;
+		}
+	}
+	return false;
 }
 
 void pool_client_link(struct pool *p, uint32_t id)
 {
 	struct row *r = &p->rows[id];
-	uint32_t *first, before = 0, behind;
+	uint32_t scope, slot, before = 0, behind = 0;
 
 	if (client_key_none(r->l.key))
 		return;
 	r->flags |= ROW_BY_CLIENT;
-	first = find_client(p, r->l.key, pool_scope_index(p, r->l.addr));
-	behind = *first;
+	scope = pool_scope_index(p, r->l.addr);
+	if (!find_client(p, r->l.key, scope, &slot)) {
+		pool_slot_add(p, tag_of(r->l.key, scope), id);
+		return;
+	}
+	behind = p->slots[slot].row;
 	for (unsigned n = 0; behind && n < SORT_DEPTH && better(&p->rows[behind].l, &r->l); n++) {
 		before = behind;
 		behind = p->rows[behind].sib_next;
@@ -52,14 +60,24 @@ void pool_client_link(struct pool *p, uint32_t id)
 	r->sib_next = behind;
 	if (behind)
 		p->rows[behind].sib_prev = id;
-	if (before) {
+	if (before)
 		p->rows[before].sib_next = id;
-		return;
-	}
-	r->client_next = behind ? p->rows[behind].client_next : 0;
-	if (behind)
-		p->rows[behind].client_next = 0;
-	*first = id;
+	else
+		p->slots[slot].row = id;
+}
+
+/* @next: the client's next best row, or 0 and nothing is left of it. */
+static void replace_first(struct pool *p, uint32_t id, uint32_t next)
+{
+	const struct lease *l = &p->rows[id].l;
+	uint32_t i = pool_slot_first(p, tag_of(l->key, pool_scope_index(p, l->addr)));
+
+	while (p->slots[i].row != id)
+		i++;
+	if (next)
+		p->slots[i].row = next;
+	else
+		pool_slot_drop(p, i);
 }
 
 void pool_client_unlink(struct pool *p, uint32_t id)
@@ -71,26 +89,20 @@ void pool_client_unlink(struct pool *p, uint32_t id)
 		return;
 	if (next)
 		p->rows[next].sib_prev = r->sib_prev;
-	if (r->sib_prev) {
+	if (r->sib_prev)
 		p->rows[r->sib_prev].sib_next = next;
-	} else {
-		uint32_t *first = find_client(p, r->l.key, pool_scope_index(p, r->l.addr));
-
-		if (next)
-			p->rows[next].client_next = r->client_next;
-		*first = next ? next : r->client_next;
-	}
-	r->client_next = r->sib_next = r->sib_prev = 0;
+	else
+		replace_first(p, id, next);
+	r->sib_next = r->sib_prev = 0;
 	r->flags &= (uint16_t)~ROW_BY_CLIENT;
 }
 
 const struct lease *pool_find_client(const struct pool *p, struct client_key key,
 				     const struct scope *s)
 {
-	uint32_t id;
+	uint32_t i;
 
-	if (client_key_none(key))
+	if (client_key_none(key) || !find_client(p, key, (uint32_t)(s - p->t->scopes), &i))
 		return NULL;
-	id = *find_client(p, key, (uint32_t)(s - p->t->scopes));
-	return id ? &p->rows[id].l : NULL;
+	return &p->rows[p->slots[i].row].l;
 }

@@ -7,6 +7,7 @@
  *   pool_run.c    runs of never-used addresses
  *   pool_free.c   free addresses per range
  *   pool_client.c bindings by client
+ *   pool_slot.c   the table that finds a client's first one
  *   pool_dirty.c  what the partner has yet to hear
  *   pool_told.c   what the partner has yet to tell
  *   pool_timer.c  heap of points in time
@@ -30,8 +31,7 @@ enum row_flag {
 
 struct row {
 	struct lease l;
-	uint64_t batch;	      /* commit number of the last change */
-	uint32_t client_next; /* in the first row of a client: first row of the next client */
+	uint64_t batch; /* commit number of the last change */
 	union {
 		uint32_t sib_next; /* rows of one client in one scope */
 		uint32_t length;   /* of a run */
@@ -42,11 +42,16 @@ struct row {
 	};
 	uint32_t free_next, free_prev;
 	uint32_t dirty_next, dirty_prev;
-	uint32_t timer; /* place in the heap, from 1; 0 none */
 	uint32_t offer; /* number of the offer held for it; 0 none */
 	uint16_t flags;
 };
-_Static_assert(sizeof(struct row) <= 104, "a million addresses in 100 MB");
+_Static_assert(sizeof(struct row) == 96, "a million addresses in 100 MB");
+/*
+ * What an address needs besides: 8 octets in the heap of timers and 4 for its place there, 11 to 21
+ * in the slots of clients, 3 bits. A lease in a store with no other addresses: 96 + 12 + 11 to 21.
+ * All of it is taken only as it comes into use, addresses being used in order, but for the bits:
+ * a never-used address costs none of it.
+ */
 
 struct list {
 	uint32_t first, last;
@@ -74,6 +79,10 @@ struct timer {
 	uint32_t at, row;
 };
 
+struct slot {
+	uint32_t tag, row; /* row 0: empty */
+};
+
 struct offer {
 	struct client_key key;
 	mono_t until;
@@ -97,16 +106,20 @@ struct pool {
 	struct row *rows; /* [1 .. n_rows] */
 	struct pool_range *ranges;
 	struct pool_relation *relations;
-	struct timer *heap; /* [1 .. n_timers] */
-	uint32_t *clients;  /* first row of the first client in each chain */
-	uint64_t *records;  /* a bit per row: ROW_RECORD */
+	struct timer *heap;   /* [1 .. n_timers] */
+	uint32_t *heap_place; /* by row: where in the heap, 0 nowhere. Apart from the rows, since a
+				 change of the heap moves entries of rows that it has no other
+				 business with */
+	struct slot *slots;   /* homes [0 .. n_homes), and behind them what found no room there */
+	uint64_t *records;    /* a bit per row: ROW_RECORD */
 	uint64_t *apart; /* a bit per row: has a record or is reserved, so no run speaks for it */
 	uint64_t *loose; /* a bit per row: not apart, but offered, or linked in a free list */
 	uint32_t *runs;	 /* rows behind the addresses' own: by address, disjoint, [n_runs] */
 	struct offer *offers; /* [1 .. max_offers] */
 	uint32_t *offer_chain;
 	struct nak *naks;
-	uint32_t n_rows, n_timers, n_relations, client_mask, offer_mask;
+	uint32_t n_rows, n_timers, n_relations, offer_mask;
+	uint32_t n_clients, n_homes, max_homes; /* of the slots: in use, and where they begin */
 	uint32_t max_offers, n_offers, used_offers, unused_offer;
 	uint32_t max_runs, n_runs, used_runs, unused_run;
 	struct list offer_order;
@@ -153,6 +166,11 @@ void pool_free_advance(struct pool *p, uint32_t range);
 
 /* Bring the lists of free addresses in line with the row. @to_front: it was free all the time. */
 void pool_free_update(struct pool *p, uint32_t range, uint32_t id, bool to_front);
+
+/* The first slot whose tag is @tag or more; an empty one at the latest. */
+uint32_t pool_slot_first(const struct pool *p, uint32_t tag);
+void pool_slot_add(struct pool *p, uint32_t tag, uint32_t row);
+void pool_slot_drop(struct pool *p, uint32_t slot);
 
 void pool_client_link(struct pool *p, uint32_t id);
 void pool_client_unlink(struct pool *p, uint32_t id);

@@ -305,7 +305,7 @@ static uint32_t new_run(struct pool *p)
 	uint32_t id = p->unused_run;
 
 	if (id)
-		p->unused_run = p->rows[id].client_next;
+		p->unused_run = p->rows[id].free_next;
 	else
 		id = p->n_rows + ++p->used_runs;
 	p->rows[id] = (struct row){ 0 };
@@ -333,7 +333,7 @@ static void drop(struct pool *p, uint32_t place)
 
 	p->rows[id].l.flags = 0;
 	pool_dirty_update(p, id, was, p->rows[id].batch);
-	p->rows[id].client_next = p->unused_run;
+	p->rows[id].free_next = p->unused_run;
 	p->unused_run = id;
 	p->n_runs--;
 	for (uint32_t i = place; i < p->n_runs; i++)

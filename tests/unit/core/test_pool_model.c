@@ -512,9 +512,9 @@ static void check_timers(const struct pool *p)
 	if (l)
 		assert_int_equal(model[pool_row_of(p, l->addr) - 1].timer, earliest);
 	for (uint32_t i = 1; i <= p->n_timers; i++) {
-		assert_int_equal(p->rows[p->heap[i].row].timer, i);
+		assert_int_equal(p->heap_place[p->heap[i].row], i);
 		assert_int_equal(p->heap[i].at, model[p->heap[i].row - 1].timer);
-		assert_true(i == 1 || p->heap[i / 2].at <= p->heap[i].at);
+		assert_true(i == 1 || p->heap[(i - 2) / 4 + 1].at <= p->heap[i].at);
 	}
 }
 
