@@ -5,6 +5,7 @@
  * Called by the store: encode on the loop thread, merge on the writer thread, decode on both. No
  * state, no allocation. A record is judged as a whole: a damaged one yields nothing.
  */
+#include <endian.h>
 #include <errno.h>
 #include <string.h>
 #include <zlib.h>
@@ -30,6 +31,7 @@ struct field {
 		tag, kind, sizeof(((type *)0)->member), offsetof(type, member)                     \
 	}
 
+/* In each table tags ascend, as they do in a record. */
 static const struct field lease_fields[] = {
 	FIELD(0x01, NUMBER, struct lease, state),
 	FIELD(0x02, NUMBER, struct lease, starts),
@@ -151,7 +153,7 @@ static void wr_client(struct wr *w, const struct lease_client *c)
 
 static uint32_t check_of(const uint8_t *p, size_t len)
 {
-	return (uint32_t)crc32(crc32(0, NULL, 0), p, (uInt)len);
+	return (uint32_t)crc32(0, p, (uInt)len);
 }
 
 /* Return: octets of the whole record, 0 when it did not fit. */
@@ -222,58 +224,78 @@ static int open_record(struct octets o, struct rd *ret_items)
 /* The next item; false at the end or when it is malformed (r->bad). @last: the tag before. */
 static bool next_item(struct rd *r, uint8_t *last, struct octets *ret_value)
 {
-	uint8_t tag;
+	const uint8_t *head;
 
 	if (r->bad || !r->len)
 		return false;
-	tag = rd_u8(r);
-	*ret_value = rd_octets(r, rd_u8(r));
-	if (tag <= *last || tag == TAG_CHECK)
+	head = rd_take(r, 2);
+	if (!head)
+		return false;
+	*ret_value = rd_octets(r, head[1]);
+	if (head[0] <= *last || head[0] == TAG_CHECK)
 		r->bad = true;
-	*last = tag;
+	*last = head[0];
 	return !r->bad;
 }
 
-static void store(uint8_t *p, size_t len, uint64_t v)
+/* Big-endian octets to a number of as many. */
+static void rd_number(struct octets o, uint8_t *to)
 {
-	uint32_t v32 = (uint32_t)v;
+	uint32_t v32;
+	uint64_t v64;
 
-	if (len == 1)
-		*p = (uint8_t)v;
-	else if (len == 4)
-		memcpy(p, &v32, sizeof(v32));
-	else
-		memcpy(p, &v, sizeof(v));
+	switch (o.len) {
+	case 1:
+		*to = *o.p;
+		break;
+	case 4:
+		memcpy(&v32, o.p, sizeof(v32));
+		v32 = be32toh(v32);
+		memcpy(to, &v32, sizeof(v32));
+		break;
+	default:
+		memcpy(&v64, o.p, sizeof(v64));
+		v64 = be64toh(v64);
+		memcpy(to, &v64, sizeof(v64));
+	}
 }
 
-/* Return: false when the value is not one of the field. An unknown tag is fine. */
-static bool rd_field(const struct field *f, size_t n, uint8_t tag, struct octets o, void *to)
-{
-	struct rd r = rd_of(o);
-	uint8_t *p;
+/* Fields of a table that have yet to come in a record. */
+struct fields {
+	const struct field *at, *end;
+};
 
-	while (n && f->tag != tag)
-		f++, n--;
-	if (!n)
+/* Return: false when the value is not one of the field. An unknown tag is fine. */
+static bool rd_field(struct fields *fields, uint8_t tag, struct octets o, void *to)
+{
+	const struct field *f;
+
+	while (fields->at < fields->end && fields->at->tag < tag)
+		fields->at++;
+	f = fields->at;
+	if (f == fields->end || f->tag != tag)
 		return true;
 	if (o.len != f->len || (f->kind == FLAG && *o.p > 1))
 		return false;
-	p = (uint8_t *)to + f->at;
 	if (f->kind == RAW)
-		rd_copy(&r, p, f->len);
+		memcpy((uint8_t *)to + f->at, o.p, f->len);
 	else
-		store(p, f->len, rd_uint(&r, f->len));
+		rd_number(o, (uint8_t *)to + f->at);
 	return true;
 }
 
-static bool rd_hardware(struct octets o, struct lease_client *c)
+/* Who holds it: the values of the tags where they lie, empty where there are none. */
+struct holder {
+	struct octets hardware, id, host_name, relay_agent;
+};
+
+static void rd_hardware(struct octets o, struct lease_client *c)
 {
-	if (o.len < 1 || o.len > 1 + CHADDR_MAX)
-		return false;
+	if (!o.len)
+		return;
 	c->htype = o.p[0];
 	c->hlen = (uint8_t)(o.len - 1);
 	memcpy(c->chaddr, o.p + 1, c->hlen);
-	return true;
 }
 
 static void rd_text(struct octets o, uint8_t *to, uint8_t *ret_len)
@@ -283,19 +305,29 @@ static void rd_text(struct octets o, uint8_t *to, uint8_t *ret_len)
 	*ret_len = (uint8_t)o.len;
 }
 
-static bool rd_client(uint8_t tag, struct octets o, struct lease_client *c)
+static void rd_client(const struct holder *h, struct lease_client *ret)
+{
+	memset(ret, 0, sizeof(*ret));
+	rd_hardware(h->hardware, ret);
+	rd_text(h->id, ret->id, &ret->id_len);
+	rd_text(h->host_name, ret->host_name, &ret->host_name_len);
+	rd_text(h->relay_agent, ret->relay_agent, &ret->relay_agent_len);
+}
+
+static bool rd_holder(uint8_t tag, struct octets o, struct holder *h)
 {
 	switch (tag) {
 	case TAG_HARDWARE:
-		return rd_hardware(o, c);
+		h->hardware = o;
+		return o.len >= 1 && o.len <= 1 + CHADDR_MAX;
 	case TAG_CLIENT_ID:
-		rd_text(o, c->id, &c->id_len);
+		h->id = o;
 		return true;
 	case TAG_HOST_NAME:
-		rd_text(o, c->host_name, &c->host_name_len);
+		h->host_name = o;
 		return true;
 	case TAG_RELAY_AGENT:
-		rd_text(o, c->relay_agent, &c->relay_agent_len);
+		h->relay_agent = o;
 		return true;
 	}
 	return true;
@@ -309,7 +341,8 @@ static bool lease_sane(const struct lease *l)
 int lease_record_decode(const uint8_t *p, size_t len, struct lease *ret,
 			struct lease_client *ret_client)
 {
-	struct lease_client client = { 0 };
+	struct fields fields = { lease_fields, lease_fields + COUNT(lease_fields) };
+	struct holder holder = { 0 };
 	struct lease tmp = { 0 };
 	struct octets o;
 	uint8_t tag = 0;
@@ -322,20 +355,20 @@ int lease_record_decode(const uint8_t *p, size_t len, struct lease *ret,
 	if (err < 0)
 		return err;
 	while (next_item(&r, &tag, &o))
-		r.bad = tag < TAG_HARDWARE
-				? !rd_field(lease_fields, COUNT(lease_fields), tag, o, &tmp)
-				: !rd_client(tag, o, &client);
+		r.bad = tag < TAG_HARDWARE ? !rd_field(&fields, tag, o, &tmp)
+					   : !rd_holder(tag, o, &holder);
 	if (r.bad || !lease_sane(&tmp))
 		return -EBADMSG;
 	*ret = tmp;
 	if (ret_client)
-		*ret_client = client;
+		rd_client(&holder, ret_client);
 	return 0;
 }
 
 /* A record that holds nothing but the fields of a table. */
-static int rd_fields(const uint8_t *p, size_t len, const struct field *fields, size_t n, void *ret)
+static int rd_fields(const uint8_t *p, size_t len, const struct field *table, size_t n, void *ret)
 {
+	struct fields fields = { table, table + n };
 	struct octets o;
 	uint8_t tag = 0;
 	struct rd r;
@@ -347,7 +380,7 @@ static int rd_fields(const uint8_t *p, size_t len, const struct field *fields, s
 	if (err < 0)
 		return err;
 	while (next_item(&r, &tag, &o))
-		r.bad = !rd_field(fields, n, tag, o, ret);
+		r.bad = !rd_field(&fields, tag, o, ret);
 	return r.bad ? -EBADMSG : 0;
 }
 
