@@ -1,6 +1,7 @@
 /*
- * fill_store - a store with so many running leases, of a server that the partner has not heard of
- * for a while: written by the store's own library, a million in some seconds.
+ * fill_store - a store with so many running leases, which end one by one within an hour, of a
+ * server that the partner has not heard of for a while: written by the store's own library, a
+ * million in some seconds.
  *
  *   fill_store DIR RELATIONSHIP primary|secondary FIRST-ADDRESS COUNT
  *
@@ -67,8 +68,8 @@ static int put_lease(struct lease_store *st, uint32_t addr, uint32_t i, uint32_t
 					      (uint8_t)(i >> 8), (uint8_t)i } };
 	struct lease l = { .addr = addr,
 			   .starts = now,
-			   .expires = now + 7200,
-			   .sent_pet = now + 10800,
+			   .expires = now + 7200 + i * 2654435761u % 3600,
+			   .sent_pet = now + 14400,
 			   .cltt = now,
 			   .stos = now,
 			   .serial = 2,
