@@ -109,16 +109,45 @@ static void note_time(struct node *n, uint32_t sec)
 		n->newest = sec;
 }
 
+/* Records wait for their turn while memory is fetched for them: clients are all over it. */
+#define LOAD_AHEAD 16
+
+struct load {
+	struct node *n;
+	struct lease ahead[LOAD_AHEAD];
+	uint64_t read;
+};
+
+static void apply_read(struct load *load, uint64_t number)
+{
+	/* outside of every range: kept, not served */
+	(void)pool_apply(load->n->pool, &load->ahead[number % LOAD_AHEAD], 0);
+}
+
 static int load_lease(void *ctx, const struct lease *l, const struct lease_client *c)
 {
-	struct node *n = ctx;
-	struct lease row = *l;
+	struct load *load = ctx;
+	struct lease *row = &load->ahead[load->read % LOAD_AHEAD];
 
-	note_time(n, l->cltt);
-	note_time(n, l->stos);
-	row.key = lease_client_key(&n->hash, c);
-	(void)pool_apply(n->pool, &row, 0); /* outside of every range: kept, not served */
+	note_time(load->n, l->cltt);
+	note_time(load->n, l->stos);
+	if (load->read >= LOAD_AHEAD)
+		apply_read(load, load->read - LOAD_AHEAD);
+	load->read++;
+	*row = *l;
+	row->key = lease_client_key(&load->n->hash, c);
+	pool_expect(load->n->pool, row);
 	return 0;
+}
+
+static int load_leases(struct node *n)
+{
+	struct load load = { .n = n };
+	int r = lease_store_scan(n->store, load_lease, &load);
+
+	for (uint64_t i = load.read > LOAD_AHEAD ? load.read - LOAD_AHEAD : 0; i < load.read; i++)
+		apply_read(&load, i);
+	return r;
 }
 
 static int load_run(void *ctx, const struct lease *l, uint32_t n)
@@ -160,7 +189,7 @@ int node_load(struct node *n)
 	n->newest = 0;
 	r = lease_store_scan_runs(n->store, load_run, n);
 	if (!r)
-		r = lease_store_scan(n->store, load_lease, n);
+		r = load_leases(n);
 	note_relations(n);
 	if (!r && node_clock_is_behind(n))
 		r = -ETIME;

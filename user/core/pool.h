@@ -43,6 +43,9 @@ bool pool_has_record(const struct pool *p, uint32_t addr);
  */
 int pool_apply(struct pool *p, const struct lease *l, uint64_t batch);
 
+/* It will be applied in a moment: the processor fetches what that needs. For whoever has many. */
+void pool_expect(const struct pool *p, const struct lease *l);
+
 /* --- runs: consecutive addresses that nobody ever used (decision A3) --------------------------
  * A run says what holds for those of its addresses that have no record of their own; a record
  * always wins over the run, so that leasing an address changes no run. Where no run lies, such an

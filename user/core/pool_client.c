@@ -97,6 +97,14 @@ void pool_client_unlink(struct pool *p, uint32_t id)
 	r->flags &= (uint16_t)~ROW_BY_CLIENT;
 }
 
+void pool_expect(const struct pool *p, const struct lease *l)
+{
+	uint32_t range = pool_range_of(p, l->addr);
+
+	if (range < p->t->n_ranges)
+		pool_slot_expect(p, tag_of(l->key, p->t->ranges[range].scope));
+}
+
 const struct lease *pool_find_client(const struct pool *p, struct client_key key,
 				     const struct scope *s)
 {

@@ -169,6 +169,7 @@ void pool_free_update(struct pool *p, uint32_t range, uint32_t id, bool to_front
 
 /* The first slot whose tag is @tag or more; an empty one at the latest. */
 uint32_t pool_slot_first(const struct pool *p, uint32_t tag);
+void pool_slot_expect(const struct pool *p, uint32_t tag); /* it will be looked for */
 void pool_slot_add(struct pool *p, uint32_t tag, uint32_t row);
 void pool_slot_drop(struct pool *p, uint32_t slot);
 

@@ -45,7 +45,7 @@ void pool_row_derive(const struct pool *p, uint32_t id, uint32_t addr)
 	struct row *r = &p->rows[id];
 	uint32_t run;
 
-	if (r->flags & ROW_RECORD)
+	if (bit_get(p->records, id)) /* not the row's flags: unused memory is not even read */
 		return;
 	run = pool_run_over(p, id);
 	r->l = run ? p->rows[run].l : (struct lease){ 0 };

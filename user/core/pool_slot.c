@@ -24,6 +24,11 @@ uint32_t pool_slot_first(const struct pool *p, uint32_t tag)
 	return i;
 }
 
+void pool_slot_expect(const struct pool *p, uint32_t tag)
+{
+	__builtin_prefetch(&p->slots[home(tag, p->n_homes)]);
+}
+
 /* --- growth ----------------------------------------------------------------------------------- */
 
 /* Where the next one in order stands: at its home, or right behind the one before. */
