@@ -27,6 +27,7 @@ bpf_obj   := $(patsubst bpf/%.bpf.c,$(B)/bpf/%.bpf.o,$(wildcard bpf/*.bpf.c))
 tools     := $(patsubst tools/%.c,$(B)/%,$(wildcard tools/*.c))
 bench_src := $(wildcard tools/lib/bench_*.c)
 core_unit := $(patsubst %.c,$(B)/%,$(wildcard tests/unit/core/test_*.c))
+bench_unit := $(patsubst %.c,$(B)/%,$(wildcard tests/unit/bench/test_*.c))
 edge_unit := $(patsubst %.c,$(B)/%,$(wildcard tests/unit/test_*.c))
 bpf_tests := $(patsubst %.c,$(B)/%,$(wildcard tests/bpf/test_*.c))
 bpf_bench := $(patsubst %.c,$(B)/%,$(wildcard tests/bpf/bench_*.c))
@@ -61,12 +62,19 @@ $(B)/twinleased: $(B)/user/main.o $(B)/libedge.a $(B)/libcore.a
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $^ $(LDLIBS) -o $@
 $(B)/twinctl: $(ctl_src:%.c=$(B)/%.o) $(B)/libedge.a $(B)/libcore.a
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $^ $(LDLIBS) -o $@
-$(B)/twinbench: $(B)/tools/twinbench.o $(bench_src:%.c=$(B)/%.o) # knows nothing of the daemon
+# Knows nothing of the daemon. Its tests play the network, which is no part of the library.
+bench_edge := $(B)/tools/lib/bench_net.o
+$(B)/libbench.a: $(filter-out $(bench_edge),$(bench_src:%.c=$(B)/%.o))
+	$(Q)rm -f $@ && $(AR) rcs $@ $^
+$(B)/twinbench: $(B)/tools/twinbench.o $(bench_edge) $(B)/libbench.a
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $^ -lm -o $@
 $(filter-out $(B)/twinbench,$(tools)): $(B)/%: $(B)/tools/%.o $(B)/libedge.a $(B)/libcore.a
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $^ $(LDLIBS) -lm -o $@
 $(core_unit): $(B)/%: $(B)/%.o $(B)/libcore.a
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $^ -lcmocka -o $@
+$(bench_unit:%=%.o): CPPFLAGS += -I.
+$(bench_unit): $(B)/%: $(B)/%.o $(B)/libbench.a
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $^ -lcmocka -lm -o $@
 $(edge_unit) $(bpf_tests) $(bpf_bench): $(B)/%: $(B)/%.o $(B)/libedge.a $(B)/libcore.a
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $^ $(LDLIBS) -lcmocka -o $@
 $(replays): $(B)/tests/fuzz/replay_%: $(B)/tests/fuzz/fuzz_%.o $(B)/tests/fuzz/replay.o $(B)/libedge.a $(B)/libcore.a
@@ -86,9 +94,9 @@ $(filter %.so,$(helpers)): $(B)/tests/lib/%.so: tests/lib/%.c Makefile
 	$(Q)mkdir -p $(@D) && $(CC) $(WARN) -D_GNU_SOURCE -O2 -g -shared -fPIC $< -o $@ -ldl
 
 # --- tests --------------------------------------------------------------------------------------
-tests: $(progs) $(core_unit) $(edge_unit) $(replays) $(helpers) $(bpf_tests)
-test: all $(core_unit) $(edge_unit) $(replays) $(helpers) test-pure test-cases
-	$(Q)B=$(B) tests/run unit $(core_unit) $(edge_unit) $(replays)
+tests: $(progs) $(core_unit) $(edge_unit) $(bench_unit) $(replays) $(helpers) $(bpf_tests)
+test: all $(core_unit) $(edge_unit) $(bench_unit) $(replays) $(helpers) test-pure test-cases
+	$(Q)B=$(B) tests/run unit $(core_unit) $(edge_unit) $(bench_unit) $(replays)
 # Every case of acceptance is shown by a test that exists.
 test-cases:
 	$(Q)tests/check-cases

@@ -77,6 +77,8 @@ struct bench_counters { /* of one phase */
 
 /* --- identities and packets (bench_packet.c) --- */
 
+/* splitmix64: every number gives well mixed bits of its own. */
+uint64_t bench_mix64(uint64_t x);
 void bench_identity_mac(const struct bench_conf *c, uint32_t n, uint8_t mac[6]);
 /* Option 61 of a client; 0 when it has none. */
 unsigned bench_identity_id(const struct bench_conf *c, uint32_t n, uint8_t id[BENCH_ID_MAX]);

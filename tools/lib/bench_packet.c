@@ -8,8 +8,7 @@
 #include "bench.h"
 #include "shared/loadbal.h"
 
-/* splitmix64: every number gives well mixed bits of its own. */
-static uint64_t mix(uint64_t x)
+uint64_t bench_mix64(uint64_t x)
 {
 	x += 0x9e3779b97f4a7c15ULL;
 	x = (x ^ x >> 30) * 0xbf58476d1ce4e5b9ULL;
@@ -20,8 +19,8 @@ static uint64_t mix(uint64_t x)
 /* The number itself is in the last octets, so that two clients never share an address. */
 void bench_identity_mac(const struct bench_conf *c, uint32_t n, uint8_t mac[6])
 {
-	uint64_t r = mix(c->seed ^ mix(n));
-	uint32_t low = (n ^ (uint32_t)mix(c->seed)) & 0xffffff;
+	uint64_t r = bench_mix64(c->seed ^ bench_mix64(n));
+	uint32_t low = (n ^ (uint32_t)bench_mix64(c->seed)) & 0xffffff;
 
 	mac[0] = 0x02;
 	mac[1] = (uint8_t)r;
@@ -35,19 +34,19 @@ uint32_t bench_identity_number(const struct bench_conf *c, const uint8_t mac[6])
 {
 	uint32_t low = (uint32_t)mac[3] << 16 | (uint32_t)mac[4] << 8 | mac[5];
 
-	return low ^ ((uint32_t)mix(c->seed) & 0xffffff);
+	return low ^ ((uint32_t)bench_mix64(c->seed) & 0xffffff);
 }
 
 unsigned bench_identity_id(const struct bench_conf *c, uint32_t n, uint8_t id[BENCH_ID_MAX])
 {
-	uint64_t r = mix((c->seed + 0x1d) ^ mix(n + 1));
+	uint64_t r = bench_mix64((c->seed + 0x1d) ^ bench_mix64(n + 1));
 	unsigned len = 2 + (unsigned)(r % (BENCH_ID_MAX - 1));
 	uint8_t mac[6];
 
 	if (c->identity == ID_MAC || (c->identity == ID_MIXED && n % 2))
 		return 0;
 	for (unsigned i = 0; i < len; i++)
-		id[i] = (uint8_t)(mix(r + i));
+		id[i] = (uint8_t)(bench_mix64(r + i));
 	if (len >= 7) { /* type 1 and the hardware address, as most clients send it, and more */
 		bench_identity_mac(c, n, mac);
 		id[0] = 1;
@@ -56,8 +55,8 @@ unsigned bench_identity_id(const struct bench_conf *c, uint32_t n, uint8_t id[BE
 		len = 7;
 		id[0] = 0; /* no hardware type; octets of the seed, so that no two populations share
 			      it */
-		id[1] = (uint8_t)mix(c->seed);
-		id[2] = (uint8_t)(mix(c->seed) >> 8);
+		id[1] = (uint8_t)bench_mix64(c->seed);
+		id[2] = (uint8_t)(bench_mix64(c->seed) >> 8);
 		for (unsigned i = 0; i < 4; i++)
 			id[3 + i] = (uint8_t)(n >> (24 - 8 * i));
 	}
