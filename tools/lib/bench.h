@@ -138,10 +138,13 @@ uint32_t bench_held_take(struct bench_held *h, uint32_t addr, uint32_t n, uint32
 void bench_held_drop(struct bench_held *h, uint32_t addr, uint32_t n);
 uint32_t bench_held_owner(struct bench_held *h, uint32_t addr);
 
+/* --- latencies (bench_hist.c), in microseconds --- */
+
+void bench_hist_add(struct bench_hist *h, int64_t us);
+uint64_t bench_hist_at(const struct bench_hist *h, double part);
+
 /* --- figures (bench_stats.c) --- */
 
-void bench_hist_add(struct bench_hist *h, uint64_t us);
-uint64_t bench_hist_at(const struct bench_hist *h, double part);
 void bench_print_phase(FILE *f, const char *name, const struct bench_counters *k, double seconds);
 void bench_print_servers(FILE *f, const struct bench_server *s, unsigned n, bool buckets);
 void bench_print_perfdhcp(FILE *f, const struct bench_conf *c, const struct bench_counters *k,

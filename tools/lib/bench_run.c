@@ -245,7 +245,7 @@ static void take_offer(struct bench *b, struct bench_client *cl, const struct be
 	s->bucket[bench_identity_bucket(&b->conf, b->conf.first + number_of(b, cl))]++;
 	b->k.offers++;
 	if (!cl->heard)
-		bench_hist_add(&b->k.offer, (uint64_t)(b->now_us - cl->started_us));
+		bench_hist_add(&b->k.offer, b->now_us - cl->started_us);
 	cl->heard |= bit;
 	if (cl->state != CL_WAIT_OFFER)
 		return; /* one more answer to a client that only listens, or has chosen */
@@ -287,8 +287,7 @@ static void take_ack(struct bench *b, struct bench_client *cl, const struct benc
 
 	s->acks++;
 	b->k.acks++;
-	bench_hist_add(&b->k.ack, (uint64_t)(b->now_us -
-					     (b->phase == PH_DORA ? cl->sent_us : cl->started_us)));
+	bench_hist_add(&b->k.ack, b->now_us - (b->phase == PH_DORA ? cl->sent_us : cl->started_us));
 	if (cl->held != r->yiaddr) /* a client that gets another address gives up the former */
 		bench_held_drop(b->held, cl->held, n);
 	cl->addr = cl->held = r->yiaddr;
@@ -503,8 +502,8 @@ int bench_load_leases(struct bench *b, const char *file)
 
 	if (!f)
 		return -errno;
-	while (fscanf(f, "%hhx:%hhx:%hhx:%hhx:%hhx:%hhx %31s %" SCNu32 " %31s%*[^\n]", &m[0],
-		      &m[1], &m[2], &m[3], &m[4], &m[5], ip, &expiry, id) == 9)
+	while (fscanf(f, "%hhx:%hhx:%hhx:%hhx:%hhx:%hhx %31s %" SCNu32 " %31s%*[^\n]", &m[0], &m[1],
+		      &m[2], &m[3], &m[4], &m[5], ip, &expiry, id) == 9)
 		take_line(b, m, parse_ip(ip), expiry, parse_ip(id));
 	fclose(f);
 	return 0;

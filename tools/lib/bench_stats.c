@@ -1,55 +1,10 @@
 /*
- * twinbench: latencies and what is printed about them. JSON is written by hand here: the names
+ * twinbench: what is printed. JSON is written by hand here: the names
  * and the numbers need no escaping.
  */
 #include <inttypes.h>
 #include <math.h>
 #include "bench.h"
-
-#define STEPS 32
-
-static unsigned slot_of(uint64_t us)
-{
-	unsigned power;
-
-	if (us < STEPS)
-		return (unsigned)us;
-	power = 63 - (unsigned)__builtin_clzll(us);
-	return (power - 4) * STEPS + (unsigned)(us >> (power - 5) & (STEPS - 1));
-}
-
-/* The middle of a slot. */
-static uint64_t value_of(unsigned slot)
-{
-	unsigned power = slot / STEPS + 4;
-
-	if (slot < STEPS)
-		return slot;
-	return (1ULL << power) + ((uint64_t)(slot % STEPS) << (power - 5)) +
-	       (1ULL << (power - 5)) / 2;
-}
-
-void bench_hist_add(struct bench_hist *h, uint64_t us)
-{
-	h->min = h->n && h->min < us ? h->min : us;
-	h->max = h->max > us ? h->max : us;
-	h->n++;
-	h->sum += us;
-	h->sum_sq += us * us;
-	h->slot[slot_of(us)]++;
-}
-
-uint64_t bench_hist_at(const struct bench_hist *h, double part)
-{
-	uint64_t seen = 0, want = (uint64_t)ceil((double)h->n * part);
-
-	for (unsigned i = 0; i < 64 * STEPS; i++) {
-		seen += h->slot[i];
-		if (h->n && seen >= want)
-			return value_of(i) < h->max ? value_of(i) : h->max;
-	}
-	return h->max;
-}
 
 static double ms(uint64_t us)
 {
