@@ -62,8 +62,8 @@ $(B)/twinleased: $(B)/user/main.o $(B)/libedge.a $(B)/libcore.a
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $^ $(LDLIBS) -o $@
 $(B)/twinctl: $(ctl_src:%.c=$(B)/%.o) $(B)/libedge.a $(B)/libcore.a
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $^ $(LDLIBS) -o $@
-# Knows nothing of the daemon. Its tests play the network, which is no part of the library.
-bench_edge := $(B)/tools/lib/bench_net.o
+# Knows nothing of the daemon. Its tests play the network and the clocks, which are no part of the library.
+bench_edge := $(B)/tools/lib/bench_net.o $(B)/tools/lib/bench_clock.o
 $(B)/libbench.a: $(filter-out $(bench_edge),$(bench_src:%.c=$(B)/%.o))
 	$(Q)rm -f $@ && $(AR) rcs $@ $^
 $(B)/twinbench: $(B)/tools/twinbench.o $(bench_edge) $(B)/libbench.a

@@ -2,7 +2,7 @@
 /*
  * twinbench from the inside: what its parts share. A client is an identity that comes from the
  * seed, so that the same seed brings the same clients back; an exchange is what one client does
- * in one phase (DORA, renewal, ...). One thread, one loop.
+ * at a time (DORA, renewal, ...). One thread, one loop.
  */
 #include <netinet/in.h>
 #include <stdbool.h>
@@ -12,11 +12,28 @@
 #include "shared/dhcp_wire.h"
 
 #define BENCH_SERVERS 4
+#define BENCH_RELAYS 256
 #define BENCH_LEVELS 16 /* transmissions of one message at most */
+#define BENCH_JITTERS 8 /* waits of one level, between jitter less and jitter more */
+#define BENCH_LISTEN (BENCH_LEVELS * BENCH_JITTERS) /* the list of clients that collect OFFERs */
+#define BENCH_LISTS (BENCH_LISTEN + 1)
 #define BENCH_ID_MAX 48
 #define BENCH_PACKET 640
 
-enum bench_phase { PH_DISCOVER, PH_DORA, PH_RENEW, PH_REBIND, PH_REBOOT, PH_RELEASE, PH_DECLINE };
+/* What an exchange is; all exchanges of one phase are the same, in a mix each has its own. */
+enum bench_phase {
+	PH_DISCOVER,
+	PH_DORA,
+	PH_RENEW,
+	PH_REBIND,
+	PH_REBOOT,
+	PH_RELEASE,
+	PH_DECLINE,
+	PH_RETURN, /* DORA by a client that has a lease */
+	PH_MIX,
+};
+#define BENCH_KINDS PH_MIX
+
 enum bench_identity { ID_MAC, ID_CLIENT_ID, ID_MIXED };
 
 struct bench_server {
@@ -26,17 +43,23 @@ struct bench_server {
 	uint64_t bucket[256]; /* OFFERs by RFC 3074 bucket of the client */
 };
 
+struct bench_relay {
+	uint32_t giaddr;
+	uint64_t offers, acks, naks;
+};
+
 struct bench_conf {
 	uint32_t clients, first; /* numbers of the identities: first .. first + clients - 1 */
 	uint64_t seed;
 	enum bench_identity identity;
-	uint32_t giaddr;       /* relay mode */
-	const char *interface; /* direct mode */
-	uint32_t window;       /* closed loop: exchanges under way */
-	double rate, period;   /* open loop: exchanges per second, for so many seconds */
+	const char *interface;	      /* direct mode */
+	uint32_t window;	      /* closed loop: exchanges under way */
+	double rate, period;	      /* open loop: exchanges per second, for so many seconds */
+	uint64_t exchanges;	      /* how many in all; 0: one per client */
+	uint32_t weight[BENCH_KINDS]; /* of a mix */
 	unsigned tries;	       /* transmissions without an answer before an exchange has failed */
 	unsigned rebind_after; /* renew: transmissions by unicast before it goes to everybody */
-	uint32_t timeout_ms, listen_ms;
+	uint32_t timeout_ms, jitter_ms, listen_ms;
 	uint16_t secs;
 	bool secs_fixed, broadcast, backoff, hash_hardware;
 	const char *circuit; /* option 82.1 */
@@ -45,35 +68,60 @@ struct bench_conf {
 /* One simulated client, 56 octets: a million of them fit. */
 struct bench_client {
 	int64_t started_us; /* the exchange; in open loop when it was due, not when it was sent */
-	int64_t sent_us;    /* the last one */
+	int64_t sent_us;    /* the last message */
+	uint32_t asked_us;  /* the first REQUEST for the chosen OFFER, after started_us */
 	uint32_t addr;	    /* held, or offered and asked for */
 	uint32_t held;	    /* of the last ACK, until released, declined or refused */
 	uint32_t server_id; /* of the ACK or the chosen OFFER */
 	uint32_t expiry;    /* UTC; 0 no lease */
 	uint32_t xid;
-	uint32_t next, prev; /* in its level's list; BENCH_NONE ends it */
-	uint8_t state;	     /* enum bench_state */
-	uint8_t level;	     /* transmissions of this exchange that got no answer: its list */
+	uint32_t next, prev; /* in its list; BENCH_NONE ends it */
+	uint16_t secs;	     /* of the last DISCOVER, repeated in the REQUEST (RFC 2131 §4.4.1) */
+	uint8_t state : 4;   /* enum bench_state */
+	uint8_t kind : 4;    /* enum bench_phase: what it does now */
+	uint8_t list;	     /* where it waits for an answer */
+	uint8_t level;	     /* transmissions of this exchange that got no answer */
 	uint8_t requests;    /* REQUESTs for the chosen OFFER */
 	uint8_t heard;	     /* servers that offered, a bit each */
 };
+_Static_assert(sizeof(struct bench_client) == 56, "a client is what --help says");
 #define BENCH_NONE UINT32_MAX
 
 enum bench_state { CL_IDLE, CL_WAIT_OFFER, CL_WAIT_ACK, CL_LISTEN };
 
-/* Latencies: log-linear, 32 steps per power of two, so within 3 %. */
+/* Latencies: log-linear, 32 steps per power of two, so within 3 %; 8 KiB for any number of them. */
 struct bench_hist {
 	uint64_t n, sum, sum_sq, min, max;
 	uint32_t slot[64 * 32];
 };
 
-struct bench_counters { /* of one phase */
-	uint64_t started, done, failed, busy, sent, resent, received, alien, naks;
+struct bench_kind { /* the exchanges of one kind */
+	uint64_t started, done, failed, naks;
+	struct bench_hist whole; /* from the start to the last answer */
+};
+
+struct bench_counters { /* of one phase, or of a mix */
+	uint64_t started, done, failed, busy, sent, resent, lost, received, alien, naks;
 	uint64_t discovers, requests, offers, acks;
 	uint64_t late; /* answered only after more than two retransmissions */
 	uint64_t by_servers[BENCH_SERVERS + 1]; /* discover: clients by number of servers heard */
+	uint64_t behind_us;			/* open loop: the latest start after it was due */
+	uint64_t cpu_us;			/* of this program */
+	uint64_t drops;				/* answers that this program was too slow for */
+	double seconds;
 	struct bench_hist offer, ack;
+	struct bench_kind kind[BENCH_KINDS];
 };
+
+/* --- clocks (bench_clock.c) --- */
+
+struct bench_now {
+	int64_t us;   /* since boot */
+	uint32_t sec; /* UTC */
+};
+struct bench_now bench_clock(void);
+int64_t bench_clock_us(void);
+uint64_t bench_clock_cpu_us(void); /* used by this process */
 
 /* --- identities and packets (bench_packet.c) --- */
 
@@ -113,6 +161,8 @@ enum bench_way {
 };
 int bench_net_open(const struct bench_conf *c, const struct bench_server *servers,
 		   unsigned n_servers, struct bench_net **ret);
+/* Answers that were lost here, because the socket's buffer was full. */
+uint64_t bench_net_drops(struct bench_net *net);
 void bench_net_close(struct bench_net *net);
 /* Queue one message; sent by bench_net_flush or when the batch is full. */
 void bench_net_send(struct bench_net *net, enum bench_way way, const struct bench_request *r,
@@ -138,19 +188,29 @@ uint32_t bench_held_take(struct bench_held *h, uint32_t addr, uint32_t n, uint32
 void bench_held_drop(struct bench_held *h, uint32_t addr, uint32_t n);
 uint32_t bench_held_owner(struct bench_held *h, uint32_t addr);
 
+/* --- which client is next (bench_pick.c) --- */
+
+enum bench_class {
+	CLASS_NEW,
+	CLASS_LEASED,
+	CLASS_BUSY
+}; /* without a lease, with one, in between */
+
+struct bench_pick;
+struct bench_pick *bench_pick_new(uint32_t clients); /* all are CLASS_NEW */
+void bench_pick_free(struct bench_pick *p);
+void bench_pick_move(struct bench_pick *p, uint32_t n, enum bench_class to);
+/* One of a class, each as likely as any other; BENCH_NONE: it is empty. */
+uint32_t bench_pick_any(const struct bench_pick *p, enum bench_class from, uint32_t random);
+/* By weight; one weight at least is not 0. */
+enum bench_phase bench_pick_kind(const uint32_t weight[BENCH_KINDS], uint32_t random);
+
 /* --- latencies (bench_hist.c), in microseconds --- */
 
 void bench_hist_add(struct bench_hist *h, int64_t us);
 uint64_t bench_hist_at(const struct bench_hist *h, double part);
 
-/* --- figures (bench_stats.c) --- */
-
-void bench_print_phase(FILE *f, const char *name, const struct bench_counters *k, double seconds);
-void bench_print_servers(FILE *f, const struct bench_server *s, unsigned n, bool buckets);
-void bench_print_perfdhcp(FILE *f, const struct bench_conf *c, const struct bench_counters *k,
-			  double seconds);
-
-/* --- the exchanges (bench_run.c) --- */
+/* --- the exchanges (bench_run.c begins them, bench_exchange.c leads them to their end) --- */
 
 struct bench_event { /* --at SECONDS --run COMMAND */
 	double at;
@@ -160,9 +220,11 @@ struct bench_event { /* --at SECONDS --run COMMAND */
 struct bench {
 	struct bench_conf conf;
 	struct bench_server server[BENCH_SERVERS];
-	unsigned n_servers;
+	struct bench_relay relay[BENCH_RELAYS]; /* client n is behind relay n % n_relays */
+	unsigned n_servers, n_relays;		/* no relay: direct clients */
 	struct bench_client *client;
 	struct bench_held *held;
+	struct bench_pick *pick; /* of a mix */
 	struct bench_net *net;
 	FILE *leases;	     /* a line per ACK, written at once */
 	uint64_t duplicates; /* one address, two clients at one time */
@@ -170,18 +232,49 @@ struct bench {
 	struct bench_event event;
 	int64_t event_us; /* when the command ran; 0 not yet */
 	int64_t gap_us; /* of the DISCOVERs that got no answer: the latest start after the event */
+	uint64_t random;
 
 	/* of the phase that runs */
 	enum bench_phase phase;
 	struct bench_counters k;
-	uint32_t head[BENCH_LEVELS + 1], tail[BENCH_LEVELS + 1];
+	uint32_t head[BENCH_LISTS], tail[BENCH_LISTS]; /* all of one list wait equally long */
+	int64_t wait_us[BENCH_LISTS];
 	uint32_t under_way;
 	uint64_t begun; /* clients looked at, whether or not there was something to do */
-	int64_t now_us, phase_us;
-	uint32_t now_sec;
+	int64_t phase_us;
+	struct bench_now now;
 };
 
-/* Run one phase over all clients; the figures are in b->k. Returns its seconds. */
-double bench_run_phase(struct bench *b, enum bench_phase phase);
-int bench_load_leases(struct bench *b, const char *file);
+/* Run one phase or the mix; the figures are in b->k. */
+void bench_run_phase(struct bench *b, enum bench_phase phase);
+
+/* Begin an exchange that was due at @due_us, with a client that is idle. */
+void bench_exchange_begin(struct bench *b, uint32_t n, enum bench_phase kind, int64_t due_us);
+/* Nothing came in time: the next transmission, or the end. */
+void bench_exchange_timeout(struct bench *b, struct bench_client *cl);
+void bench_exchange_reply(void *arg, const struct bench_reply *r); /* a bench_reply_fn */
+bool bench_has_lease(const struct bench *b, const struct bench_client *cl);
+void bench_forget(struct bench *b, struct bench_client *cl);
+
+/* Lists of clients that wait for an answer (bench_wait.c). */
+void bench_wait_init(struct bench *b);
+void bench_wait_add(struct bench *b, struct bench_client *cl);
+void bench_wait_remove(struct bench *b, struct bench_client *cl);
+void bench_wait_run_out(struct bench *b); /* calls bench_exchange_timeout */
+/* When the next of them has waited long enough; @latest if none before that. */
+int64_t bench_wait_next(const struct bench *b, int64_t latest);
+
+static inline uint32_t bench_number(const struct bench *b, const struct bench_client *cl)
+{
+	return (uint32_t)(cl - b->client);
+}
+
+/* --- what is kept and printed (bench_leases.c, bench_json.c, bench_perfdhcp.c) --- */
+
+int bench_leases_load(struct bench *b, const char *file);
+void bench_leases_write(struct bench *b, const struct bench_client *cl, const uint8_t mac[6]);
 void bench_ip(uint32_t addr, char out[INET_ADDRSTRLEN]);
+extern const char *const bench_phase_name[PH_MIX + 1];
+void bench_print_phase(FILE *f, enum bench_phase phase, const struct bench_counters *k);
+void bench_print_servers(FILE *f, const struct bench *b, bool buckets);
+void bench_print_perfdhcp(FILE *f, const struct bench_conf *c, const struct bench_counters *k);

@@ -1,5 +1,5 @@
 /*
- * twinbench: its sockets. As a relay: UDP from giaddr port 67 to each server, and port 68 for
+ * twinbench: its sockets. As relays: UDP from each giaddr, port 67, to each server, and port 68 for
  * clients that renew by unicast (their addresses must be local here: "ip route add local NET dev
  * lo"). As direct clients: one packet socket, whole frames, many hardware addresses behind one
  * interface, ARP answered for the addresses they hold. Messages go and come in batches.
@@ -7,6 +7,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <linux/if_packet.h>
+#include <linux/sock_diag.h>
 #include <net/ethernet.h>
 #include <net/if.h>
 #include <netinet/if_ether.h>
@@ -33,7 +34,6 @@ struct out {
 
 struct bench_net {
 	int relay, client, packet; /* sockets; -1 not in this mode */
-	uint32_t giaddr;
 	const struct bench_server *servers;
 	unsigned n_servers, n_out;
 	struct out out[BATCH];
@@ -41,13 +41,6 @@ struct bench_net {
 	struct iovec in_iov[BATCH];
 	uint8_t in_data[BATCH][FRAME];
 };
-
-void bench_ip(uint32_t addr, char out[INET_ADDRSTRLEN])
-{
-	struct in_addr a = { htonl(addr) };
-
-	inet_ntop(AF_INET, &a, out, INET_ADDRSTRLEN);
-}
 
 static void big_buffers(int fd)
 {
@@ -58,11 +51,11 @@ static void big_buffers(int fd)
 	(void)setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
 }
 
-static int open_udp(uint32_t addr, uint16_t port)
+static int open_udp(uint16_t port)
 {
 	struct sockaddr_in a = { .sin_family = AF_INET,
 				 .sin_port = htons(port),
-				 .sin_addr.s_addr = htonl(addr) };
+				 .sin_addr.s_addr = htonl(INADDR_ANY) };
 	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0), on = 1;
 
 	if (fd < 0)
@@ -112,10 +105,10 @@ static int open_sockets(struct bench_net *n, const struct bench_conf *c)
 		n->packet = open_packet(c->interface);
 		return n->packet < 0 ? n->packet : 0;
 	}
-	n->relay = open_udp(c->giaddr, DHCP_SERVER_PORT);
+	n->relay = open_udp(DHCP_SERVER_PORT);
 	if (n->relay < 0)
 		return n->relay;
-	n->client = open_udp(INADDR_ANY, DHCP_CLIENT_PORT);
+	n->client = open_udp(DHCP_CLIENT_PORT);
 	return n->client < 0 ? n->client : 0;
 }
 
@@ -127,7 +120,6 @@ int bench_net_open(const struct bench_conf *c, const struct bench_server *server
 
 	if (!n)
 		return -ENOMEM;
-	n->giaddr = c->giaddr;
 	n->servers = servers;
 	n->n_servers = n_servers;
 	for (unsigned i = 0; i < BATCH; i++) {
@@ -155,6 +147,21 @@ void bench_net_close(struct bench_net *n)
 	if (n->packet >= 0)
 		close(n->packet);
 	free(n);
+}
+
+static uint64_t drops_of(int fd)
+{
+	uint32_t info[SK_MEMINFO_VARS] = { 0 };
+	socklen_t len = sizeof(info);
+
+	if (fd < 0 || getsockopt(fd, SOL_SOCKET, SO_MEMINFO, info, &len) < 0)
+		return 0;
+	return info[SK_MEMINFO_DROPS];
+}
+
+uint64_t bench_net_drops(struct bench_net *n)
+{
+	return drops_of(n->relay) + drops_of(n->client) + drops_of(n->packet);
 }
 
 /* --- frames ---------------------------------------------------------------------------------- */
@@ -252,7 +259,7 @@ void bench_net_send(struct bench_net *n, enum bench_way way, const struct bench_
 		queue_udp(n, n->client, r->ciaddr, to->addr, msg, len);
 	else
 		for (unsigned i = 0; i < n->n_servers; i++)
-			queue_udp(n, n->relay, n->giaddr, n->servers[i].addr, msg, len);
+			queue_udp(n, n->relay, r->giaddr, n->servers[i].addr, msg, len);
 }
 
 struct source { /* one IP_PKTINFO control message */
