@@ -35,7 +35,8 @@ replays   := $(patsubst tests/fuzz/fuzz_%.c,$(B)/tests/fuzz/replay_%,$(wildcard 
 fuzzers   := $(patsubst tests/fuzz/fuzz_%.c,$(B)/tests/fuzz/fuzz_%,$(wildcard tests/fuzz/fuzz_*.c))
 sim_src   := $(wildcard tests/sim/sim_*.c)
 helpers   := $(patsubst tests/lib/%.c,$(B)/tests/lib/%.so,$(wildcard tests/lib/preload_*.c)) \
-             $(B)/tests/lib/throw $(B)/tests/lib/fill_store $(B)/tests/lib/bad_partner
+             $(B)/tests/lib/throw $(B)/tests/lib/fill_store $(B)/tests/lib/bad_partner \
+             $(B)/tests/lib/dhcp_echo
 progs     := $(if $(wildcard user/main.c),$(B)/twinleased) $(if $(ctl_src),$(B)/twinctl) $(tools)
 
 all: $(progs) $(bpf_obj)
@@ -86,7 +87,7 @@ $(B)/sim: $(sim_src:%.c=$(B)/%.o) $(B)/user/outbox.o $(B)/user/sys/clock.o $(B)/
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -Wl,--wrap=binding_accept $^ -o $@
 $(B)/tests/lib/fill_store: $(B)/tests/lib/fill_store.o $(B)/libedge.a $(B)/libcore.a
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $^ $(LDLIBS) -o $@
-$(B)/tests/lib/throw: $(B)/tests/lib/throw.o
+$(B)/tests/lib/throw $(B)/tests/lib/dhcp_echo: $(B)/%: $(B)/%.o
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $^ -o $@
 $(B)/tests/lib/bad_partner: $(B)/tests/lib/bad_partner.o $(B)/libcore.a
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $^ -o $@
