@@ -139,6 +139,7 @@ fuzzers: $(fuzzers)
 bench: all $(bpf_bench) $(B)/tests/lib/fill_store
 	$(Q)B=$(B) tools/bench
 	$(Q)B=$(B) tools/bench-failover
+	$(Q)B=$(B) tools/bench-scale
 
 format:
 	$(Q)clang-format -i $(shell git ls-files '*.c' '*.h')

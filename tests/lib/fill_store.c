@@ -6,7 +6,7 @@
  *   fill_store DIR RELATIONSHIP primary|secondary FIRST-ADDRESS COUNT
  *
  * Both of a pair filled so (the other with COUNT 0) know each other. Called by
- * tools/bench-failover.
+ * tools/bench-failover and tools/bench-scale.
  */
 #include <arpa/inet.h>
 #include <poll.h>
