@@ -203,23 +203,6 @@ static void take_one(struct fo_endpoint *e, const struct lease *l)
 	fo_store(e, &d, NULL);
 }
 
-/* How many of the range are wanted back already. */
-static int64_t wanted_back(const struct fo_endpoint *e, uint32_t range)
-{
-	const struct addr_range *r = &pool_table(e->pool)->ranges[range];
-	const struct lease *l;
-	int64_t n = 0;
-
-	for (uint64_t a = r->first;
-	     a <= r->last && (l = pool_next(e->pool, (uint32_t)a)) && l->addr <= r->last;
-	     a = (uint64_t)l->addr + 1)
-		n += fo_taking_back(e, l);
-	for (uint64_t a = r->first; a <= r->last && (l = fo_next_run(e, a)) && l->addr <= r->last;
-	     a = fo_run_behind(e, l))
-		n += fo_taking_back(e, l) ? pool_run_length(e->pool, l) : 0;
-	return n;
-}
-
 static int64_t take_unused(struct fo_endpoint *e, uint32_t range, int64_t n)
 {
 	uint64_t below = 1ULL << 32;
@@ -251,10 +234,11 @@ static int64_t take_used(struct fo_endpoint *e, uint32_t range, int64_t n, bool 
 	return done;
 }
 
-static void take_back(struct fo_endpoint *e, uint32_t range, int64_t move, int64_t hold,
+/* @left: without those that are wanted back already. */
+static void take_back(struct fo_endpoint *e, uint32_t range, int64_t left, int64_t hold,
 		      int64_t room)
 {
-	int64_t left = move - wanted_back(e, range), n;
+	int64_t n;
 
 	if (left <= 0)
 		return;
@@ -306,7 +290,7 @@ static uint32_t balance_range(struct fo_endpoint *e, uint32_t range, bool eager)
 	if (move < 0 && e->isc) /* it may have leased any of them: it is to give */
 		ask_for_more(e, FO_POOLREQ_US);
 	else if (move < 0)
-		take_back(e, range, -move, hold, room);
+		take_back(e, range, -move - c.wanted_back, hold, room);
 	return 0;
 }
 

@@ -9,8 +9,7 @@
 
 bool fo_wanted_back(const struct fo_endpoint *e, const struct lease *l)
 {
-	return e->conf->primary && l->state == LEASE_BACKUP && l->flags & LEASE_DIRTY &&
-	       l->acked_state == LEASE_BACKUP;
+	return e->conf->primary && lease_is_wanted_back(l);
 }
 
 bool fo_taking_back(const struct fo_endpoint *e, const struct lease *l)

@@ -116,6 +116,12 @@ static inline bool lease_is_free(const struct lease *l)
 	return l->state == LEASE_NONE || l->state == LEASE_FREE || l->state == LEASE_BACKUP;
 }
 
+/* In the secondary's share, but the primary wants it back and has yet to be given it? */
+static inline bool lease_is_wanted_back(const struct lease *l)
+{
+	return l->state == LEASE_BACKUP && l->flags & LEASE_DIRTY && l->acked_state == LEASE_BACKUP;
+}
+
 /* Has its lease ended, and was that told to the partner, or may have been? */
 static inline bool lease_end_is_told(const struct lease *l)
 {

@@ -245,10 +245,12 @@ const struct scope_table *pool_table(const struct pool *p)
 
 static void count_row(struct pool_range *pr, const struct row *r, int by)
 {
-	if (row_is_reserved(r))
+	if (row_is_reserved(r)) {
 		pr->reserved += (uint32_t)by;
-	else
-		pr->count[r->l.state & 7] += (uint32_t)by;
+		return;
+	}
+	pr->count[r->l.state & 7] += (uint32_t)by;
+	pr->wanted_back += lease_is_wanted_back(&r->l) ? (uint32_t)by : 0;
 }
 
 /* When the row's time is over by itself. Ended bindings are due at once: server_expire says
@@ -358,6 +360,7 @@ static void add_range(const struct pool_range *pr, struct pool_counts *c)
 	c->released += pr->count[LEASE_RELEASED];
 	c->abandoned += pr->count[LEASE_ABANDONED];
 	c->reset += pr->count[LEASE_RESET];
+	c->wanted_back += pr->wanted_back;
 	c->reserved += pr->reserved;
 	c->offered += pr->offered;
 }

@@ -168,7 +168,8 @@ struct pool_counts {
 	uint32_t total;	       /* dynamic addresses (reserved ones not counted) */
 	uint32_t free, backup; /* never-used ones are free; reserved not counted */
 	uint32_t active, expired, released, abandoned, reset;
-	uint32_t reserved; /* reserved addresses, whatever their state */
+	uint32_t wanted_back; /* of those in backup: the primary has asked for them */
+	uint32_t reserved;    /* reserved addresses, whatever their state */
 	uint32_t offered;
 };
 void pool_counts_range(const struct pool *p, uint32_t range, struct pool_counts *ret);

@@ -64,7 +64,8 @@ struct pool_range {
 				   they need no memory */
 	uint32_t backup_cursor; /* the same among the rows that lie in runs of the secondary's */
 	struct list free, backup;
-	uint32_t count[8]; /* by enum lease_state, not reserved; FREE is what remains */
+	uint32_t count[8];    /* by enum lease_state, not reserved; FREE is what remains */
+	uint32_t wanted_back; /* of those counted BACKUP */
 	uint32_t reserved, offered;
 };
 

@@ -282,10 +282,10 @@ static uint32_t count_within(const struct pool *p, uint32_t from, uint32_t end)
 	return n;
 }
 
-/* How many of the rows belong to the secondary's share by their runs. */
-static uint32_t count_backup(const struct pool *p, uint32_t from, uint32_t end)
+/* Count the rows that belong to the secondary's share by their runs. */
+static void count_backup(struct pool *p, uint32_t range, uint32_t from, uint32_t end, int by)
 {
-	uint32_t n = 0;
+	struct pool_range *pr = &p->ranges[range];
 
 	for (uint32_t i = pool_run_place(p, from); i < p->n_runs; i++) {
 		const struct row *run = &p->rows[p->runs[i]];
@@ -294,10 +294,12 @@ static uint32_t count_backup(const struct pool *p, uint32_t from, uint32_t end)
 
 		if (run->first >= end)
 			break;
-		if (run->l.state == LEASE_BACKUP)
-			n += count_within(p, a, b);
+		if (run->l.state != LEASE_BACKUP)
+			continue;
+		pr->count[LEASE_BACKUP] += (uint32_t)by * count_within(p, a, b);
+		if (lease_is_wanted_back(&run->l))
+			pr->wanted_back += (uint32_t)by * count_within(p, a, b);
 	}
-	return n;
 }
 
 static uint32_t new_run(struct pool *p)
@@ -400,13 +402,13 @@ static void apply_in_range(struct pool *p, uint32_t range, const struct lease *l
 	as.l.addr = pool_addr_of(p, range, from);
 	as.first = from;
 	as.length = end - from;
-	pr->count[LEASE_BACKUP] -= count_backup(p, from, end);
+	count_backup(p, range, from, end, -1);
 	asked = cut(p, range, from, end, batch);
 	place = pool_run_place(p, from);
 	insert(p, place, &as, batch);
 	if (asked)
 		pool_dirty_carry(p, p->runs[place]);
-	pr->count[LEASE_BACKUP] += count_backup(p, from, end);
+	count_backup(p, range, from, end, 1);
 	if (l->state == LEASE_BACKUP)
 		pr->backup_cursor = from < pr->backup_cursor ? from : pr->backup_cursor;
 	else

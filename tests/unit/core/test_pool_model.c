@@ -102,6 +102,7 @@ static void do_apply(struct pool *p, struct model_row *m)
 	if (chance(4)) /* else: the same again, say after an acknowledgement */
 		l.state = states[chance(N(states))];
 	l.flags = (uint8_t)((chance(2) ? LEASE_DIRTY : 0) | (chance(12) ? 0 : LEASE_RESERVED));
+	l.acked_state = chance(2) ? LEASE_BACKUP : 0;
 	if (chance(2))
 		l.key = chance(5) ? key_of(1 + chance(CLIENTS)) : (struct client_key){ { 0, 0 } };
 	if (chance(2))
@@ -205,6 +206,7 @@ static void do_run(struct pool *p)
 	unsigned from = chance(ADDRESSES), n = 1 + chance(40), end, last;
 	struct lease l = { .addr = model[from].l.addr,
 			   .state = chance(3) ? LEASE_BACKUP : LEASE_FREE,
+			   .acked_state = chance(2) ? LEASE_BACKUP : LEASE_FREE,
 			   .flags = chance(2) ? LEASE_DIRTY : 0,
 			   .serial = (uint32_t)step };
 
@@ -593,6 +595,9 @@ static void check_counts(const struct pool *p)
 			want.total++;
 			want.free += m->l.state == LEASE_NONE || m->l.state == LEASE_FREE;
 			want.backup += m->l.state == LEASE_BACKUP;
+			want.wanted_back += m->l.state == LEASE_BACKUP &&
+					    m->l.flags & LEASE_DIRTY &&
+					    m->l.acked_state == LEASE_BACKUP;
 			want.active += m->l.state == LEASE_ACTIVE;
 			want.expired += m->l.state == LEASE_EXPIRED;
 			want.released += m->l.state == LEASE_RELEASED;
