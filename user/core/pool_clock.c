@@ -19,9 +19,9 @@ static void shift_lease(struct lease *l, int64_t by_sec)
 
 void pool_clock_moved(struct pool *p, int64_t by_sec)
 {
-	for (uint32_t id = 1; id <= p->n_rows; id++)
-		if (p->rows[id].flags & ROW_RECORD)
-			shift_lease(&p->rows[id].l, by_sec);
+	for (uint32_t w = 0; w <= p->n_rows / 64; w++) /* unused rows are not even read */
+		for (uint64_t word = p->records[w]; word; word &= word - 1)
+			shift_lease(&p->rows[w * 64 + (uint32_t)__builtin_ctzll(word)].l, by_sec);
 	for (uint32_t i = 0; i < p->n_runs; i++)
 		shift_lease(&p->rows[p->runs[i]].l, by_sec);
 	for (uint32_t i = 1; i <= p->n_timers; i++) /* all by as much: the heap stays one */
