@@ -75,8 +75,8 @@ static double number_or_die(const char *text)
 	char *end;
 	double v = strtod(text, &end);
 
-	if (end == text || *end || v < 0)
-		bench_die("not a number", text);
+	if (end == text || *end || !(v >= 0 && v <= UINT32_MAX))
+		bench_die("not a number, or one too large", text);
 	return v;
 }
 
@@ -286,6 +286,8 @@ static bool take_what(struct options *o, int option, char *arg)
 		c->exchanges = (uint64_t)number_or_die(arg);
 		return true;
 	case O_SECS:
+		if (number_or_die(arg) > UINT16_MAX)
+			bench_die("--secs", "0 to 65535");
 		c->secs = (uint16_t)number_or_die(arg);
 		return true;
 	case O_SECS_FIXED:
