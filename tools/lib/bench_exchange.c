@@ -42,12 +42,23 @@ static uint16_t secs_of(const struct bench *b, const struct bench_client *cl)
 	return since < 0 ? 0 : since > 65535 ? 65535 : (uint16_t)since;
 }
 
+/* Direct clients do not ask for a server's hardware address: they know it once it has answered. */
+static bool is_known(const struct bench *b, const struct bench_server *s)
+{
+	static const uint8_t none[6];
+
+	return b->n_relays || memcmp(s->mac, none, 6);
+}
+
 /* The server that alone gets the message; NULL: it goes to all. */
 static const struct bench_server *only_server(struct bench *b, const struct bench_client *cl)
 {
-	if ((cl->kind == PH_RENEW && cl->level < b->conf.rebind_after) || cl->kind == PH_RELEASE)
-		return server_by_id(b, cl->server_id);
-	return NULL;
+	const struct bench_server *s;
+
+	if ((cl->kind != PH_RENEW || cl->level >= b->conf.rebind_after) && cl->kind != PH_RELEASE)
+		return NULL;
+	s = server_by_id(b, cl->server_id);
+	return s && is_known(b, s) ? s : NULL;
 }
 
 /* Which fields and options a message has: RFC 2131 §4.3.6 and table 5. */

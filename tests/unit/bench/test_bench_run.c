@@ -320,6 +320,27 @@ static void each_client_has_its_relay(void **state)
 	world_done();
 }
 
+/* A server of an earlier run, whose hardware address direct clients do not know any more. */
+static void a_server_not_heard_yet_is_asked_by_broadcast(void **state)
+{
+	struct bench *b = world_init(1, silent);
+
+	(void)state;
+	b->conf.tries = 1;
+	for (unsigned relays = 0; relays < 2; relays++) {
+		n_heard = 0;
+		b->n_relays = relays;
+		b->client[0].addr = b->client[0].held = 1000;
+		b->client[0].server_id = SERVER;
+		b->client[0].expiry = UINT32_MAX;
+		bench_run_phase(b, PH_RENEW);
+		assert_int_equal(n_heard, 1);
+		assert_int_equal(heard[0].r.ciaddr, 1000);
+		assert_int_equal(heard[0].way, relays ? WAY_SERVER : WAY_ALL);
+	}
+	world_done();
+}
+
 static bool leased[1000];
 
 /* Answers as if each client's own state were known: it does only what that allows. */
@@ -427,6 +448,7 @@ int main(void)
 		cmocka_unit_test(released_or_run_out_it_may_be_given_again),
 		cmocka_unit_test(nobody_holds_what_was_refused),
 		cmocka_unit_test(each_client_has_its_relay),
+		cmocka_unit_test(a_server_not_heard_yet_is_asked_by_broadcast),
 		cmocka_unit_test(a_mix_does_what_each_state_allows),
 		cmocka_unit_test(a_lease_that_ran_out_begins_again),
 		cmocka_unit_test(nobody_to_ask_is_counted),
