@@ -69,7 +69,8 @@ void ctl_answer(struct ctl_request *r, int status, json_t *o)
 	if (out && text) {
 		evhttp_add_header(evhttp_request_get_output_headers(r->http), "Content-Type",
 				  "application/json");
-		evbuffer_add_printf(out, "%s\n", text);
+		evbuffer_add(out, text, strlen(text)); /* may be megabytes: nothing is formatted */
+		evbuffer_add(out, "\n", 1);
 		evhttp_send_reply(r->http, status, status < 300 ? "OK" : "Error", out);
 	} else {
 		evhttp_send_error(r->http, 500, "out of memory");
