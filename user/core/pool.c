@@ -1,6 +1,6 @@
 /*
  * The table of addresses: layout of its memory, look-up, the one way in (pool_apply), counts.
- * A million addresses cost 120 MB of address space, and memory only as they come into use.
+ * A million addresses cost 140 MB of address space, and memory only as they come into use.
  *
  * Callers: core/server (clients), core/fo_endpoint (partner), the start-up scan.
  * Standards: RFC 2131 §2.1, §4.3.1 (which addresses are available); decisions A3, C1, C3.
