@@ -85,7 +85,7 @@ $(fuzzers): $(B)/tests/fuzz/fuzz_%: $(B)/tests/fuzz/fuzz_%.o $(B)/libedge.a $(B)
 $(sim_src:%.c=$(B)/%.o): CPPFLAGS += -Itests/sim
 $(B)/sim: $(sim_src:%.c=$(B)/%.o) $(B)/user/outbox.o $(B)/user/sys/clock.o $(B)/libcore.a
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -Wl,--wrap=binding_accept $^ -o $@
-$(B)/tests/lib/fill_store: $(B)/tests/lib/fill_store.o $(B)/libedge.a $(B)/libcore.a
+$(B)/tests/lib/fill_store: $(B)/tests/lib/fill_store.o $(B)/tools/lib/bench_packet.o $(B)/libedge.a $(B)/libcore.a
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $^ $(LDLIBS) -o $@
 $(B)/tests/lib/throw $(B)/tests/lib/dhcp_echo: $(B)/%: $(B)/%.o
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $^ -o $@

@@ -3,8 +3,9 @@
  * server that the partner has not heard of for a while: written by the store's own library, a
  * million in some seconds.
  *
- *   fill_store DIR RELATIONSHIP primary|secondary FIRST-ADDRESS COUNT
+ *   fill_store DIR RELATIONSHIP primary|secondary FIRST-ADDRESS COUNT [SEED]
  *
+ * With a seed the clients are those that twinbench makes of it, each somewhere among the addresses.
  * Both of a pair filled so (the other with COUNT 0) know each other. Called by
  * tools/bench-failover and tools/bench-scale.
  */
@@ -16,6 +17,7 @@
 #include <time.h>
 #include "shared/loadbal.h"
 #include "store/lease_store.h"
+#include "../../tools/lib/bench.h"
 
 struct told {
 	uint64_t durable;
@@ -60,13 +62,40 @@ static int put_relation(struct lease_store *st, const char *name, bool primary, 
 	return lease_store_put_relation(st, name, &r);
 }
 
-static int put_lease(struct lease_store *st, uint32_t addr, uint32_t i, uint32_t now)
+struct job {
+	uint32_t first, n, now;
+	const char *seed; /* NULL: none */
+};
+
+/* As twinbench reads it: FNV-1a. */
+static uint64_t seed_of(const char *text)
+{
+	uint64_t h = 0xcbf29ce484222325ULL;
+
+	while (*text)
+		h = (h ^ (uint8_t)*text++) * 0x100000001b3ULL;
+	return h;
+}
+
+static struct lease_client client_of(const struct job *j, uint32_t i)
 {
 	struct lease_client c = { .htype = 1,
 				  .hlen = 6,
 				  .chaddr = { 2, 0xf1, (uint8_t)(i >> 24), (uint8_t)(i >> 16),
 					      (uint8_t)(i >> 8), (uint8_t)i } };
-	struct lease l = { .addr = addr,
+	const struct bench_conf conf = { .seed = j->seed ? seed_of(j->seed) : 0 };
+
+	/* a prime that divides no count in use: each number once */
+	if (j->seed)
+		bench_identity_mac(&conf, (uint32_t)(i * 7919ull % j->n), c.chaddr);
+	return c;
+}
+
+static int put_lease(struct lease_store *st, const struct job *j, uint32_t i)
+{
+	struct lease_client c = client_of(j, i);
+	uint32_t now = j->now;
+	struct lease l = { .addr = j->first + i,
 			   .starts = now,
 			   .expires = now + 7200 + i * 2654435761u % 3600,
 			   .sent_pet = now + 14400,
@@ -81,44 +110,47 @@ static int put_lease(struct lease_store *st, uint32_t addr, uint32_t i, uint32_t
 	return lease_store_put(st, &l, &c);
 }
 
-static int fill(struct lease_store *st, struct told *t, uint32_t first, uint32_t n, uint32_t now)
+static int fill(struct lease_store *st, struct told *t, const struct job *j)
 {
 	int r = 0;
 
-	for (uint32_t i = 0; r >= 0 && i < n; i++) {
+	for (uint32_t i = 0; r >= 0 && i < j->n; i++) {
 		if (!lease_store_room(st, 1))
 			r = commit(st, t);
 		if (r >= 0)
-			r = put_lease(st, first + i, i, now);
+			r = put_lease(st, j, i);
 	}
 	return r < 0 ? r : commit(st, t);
 }
 
 int main(int argc, char **argv)
 {
-	struct lease_store_conf conf = { .directory = argc == 6 ? argv[1] : "" };
+	struct lease_store_conf conf = { .directory = argc >= 6 ? argv[1] : "" };
+	struct job job = { .now = (uint32_t)time(NULL), .seed = argc == 7 ? argv[6] : NULL };
 	struct told t = { 0 };
 	struct lease_store_ops ops = { &t, durable, failed };
-	uint32_t now = (uint32_t)time(NULL);
 	struct lease_store *st;
 	struct in_addr first;
 	char err[256];
 	int r;
 
-	if (argc != 6 || inet_pton(AF_INET, argv[4], &first) != 1) {
-		fputs("usage: fill_store DIR RELATIONSHIP primary|secondary FIRST-ADDRESS COUNT\n",
+	if ((argc != 6 && argc != 7) || inet_pton(AF_INET, argv[4], &first) != 1) {
+		fputs("usage: fill_store DIR RELATIONSHIP primary|secondary FIRST-ADDRESS COUNT "
+		      "[SEED]\n",
 		      stderr);
 		return 2;
 	}
 	conf.addresses = strtoul(argv[5], NULL, 0);
+	job.first = ntohl(first.s_addr);
+	job.n = (uint32_t)conf.addresses;
 	conf.batch_max = 65536;
 	if (lease_store_open(&conf, &ops, &st, err) < 0) {
 		fprintf(stderr, "%s\n", err);
 		return 1;
 	}
-	r = put_relation(st, argv[2], !strcmp(argv[3], "primary"), now);
+	r = put_relation(st, argv[2], !strcmp(argv[3], "primary"), job.now);
 	if (r >= 0)
-		r = fill(st, &t, ntohl(first.s_addr), (uint32_t)conf.addresses, now);
+		r = fill(st, &t, &job);
 	lease_store_close(st);
 	if (r < 0)
 		fprintf(stderr, "cannot fill %s: %s\n", argv[1], strerror(-r));
