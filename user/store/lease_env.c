@@ -6,6 +6,9 @@
  * A new environment is made under another name and renamed when it is whole: a power failure
  * leaves none or a good one. No MDB_WRITEMAP: a stray pointer cannot write through the map, and
  * commits are faster without it. MDB_NOTLS: the reader belongs to its transaction, not a thread.
+ * MDB_NORDAHEAD: leases are read here and there; who reads them all says so (lease_env_expect_all).
+ * What the kernel reads ahead by itself lies in large pieces of the page cache, and each change of
+ * a page then costs by the size of its piece.
  *
  * Called by lease_store (loop thread) and lease_writer (writer thread), as the header says.
  */
@@ -23,6 +26,7 @@
 #define NEW_FILE "new.mdb"
 #define NEW_MAP (1 << 20)
 #define FILE_MODE 0600
+#define AHEAD (128 << 10)     /* of one wish more is not heeded */
 #define NEED_BASE (256 << 10) /* of a transaction: the path to each root, the free list */
 
 int err_from_mdb(int rc)
@@ -224,7 +228,8 @@ static int open_mdb(struct lease_env *e)
 	if (r == 0)
 		r = err_from_mdb(mdb_env_set_maxdbs(e->mdb, 8));
 	if (r == 0)
-		r = err_from_mdb(mdb_env_open(e->mdb, e->directory, MDB_NOTLS, FILE_MODE));
+		r = err_from_mdb(
+			mdb_env_open(e->mdb, e->directory, MDB_NOTLS | MDB_NORDAHEAD, FILE_MODE));
 	if (r == 0)
 		(void)mdb_reader_check(e->mdb, &dead); /* slots of killed readers */
 	return r;
@@ -323,8 +328,6 @@ void lease_env_read_end(struct lease_env *e)
 	pthread_mutex_unlock(&e->map);
 }
 
-/* --- map -------------------------------------------------------------------------------------- */
-
 static void sizes(MDB_env *mdb, uint64_t *ret_map, uint64_t *ret_used)
 {
 	MDB_envinfo info;
@@ -335,6 +338,20 @@ static void sizes(MDB_env *mdb, uint64_t *ret_map, uint64_t *ret_used)
 	*ret_map = info.me_mapsize;
 	*ret_used = (info.me_last_pgno + 1) * st.ms_psize;
 }
+
+void lease_env_expect_all(const struct lease_env *e)
+{
+	uint64_t map, used;
+	int fd;
+
+	sizes(e->mdb, &map, &used);
+	if (mdb_env_get_fd(e->mdb, &fd) != 0)
+		return;
+	for (uint64_t at = 0; at < used; at += AHEAD) /* a no is no harm */
+		(void)posix_fadvise(fd, (off_t)at, AHEAD, POSIX_FADV_WILLNEED);
+}
+
+/* --- map -------------------------------------------------------------------------------------- */
 
 bool lease_env_tight(const struct lease_env *e)
 {

@@ -42,6 +42,7 @@ void lease_env_close(struct lease_env *e); /* half-open ones too */
 /* Loop thread. -EAGAIN: another program made the map larger; the writer follows by and by. */
 int lease_env_read(struct lease_env *e);
 void lease_env_read_end(struct lease_env *e);
+void lease_env_expect_all(const struct lease_env *e); /* within a read: all will be read soon */
 
 /* Writer thread, between transactions. */
 bool lease_env_tight(const struct lease_env *e);	    /* more than 80 % of the map used */

@@ -138,6 +138,7 @@ int lease_store_scan(struct lease_store *st,
 
 	if (r < 0)
 		return r;
+	lease_env_expect_all(&st->env);
 	r = scan(&s, st->env.leases);
 	lease_env_read_end(&st->env);
 	return r;
