@@ -287,20 +287,23 @@ static bool same_place(const struct lease *a, const struct lease *b)
 
 int pool_apply(struct pool *p, const struct lease *l, uint64_t batch)
 {
-	uint32_t range = pool_range_of(p, l->addr), id = pool_row_of(p, l->addr);
-	struct row *r = &p->rows[id];
+	uint32_t range = pool_range_of(p, l->addr), scope, id;
 	struct lease was;
+	struct row *r;
 	bool move;
 
-	if (!id)
+	if (range == p->t->n_ranges)
 		return -ENOENT;
+	id = p->ranges[range].base + (l->addr - p->t->ranges[range].first);
+	scope = p->t->ranges[range].scope;
+	r = &p->rows[id];
 	pool_row_derive(p, id, l->addr);
 	was = r->l;
 	if (!(r->flags & ROW_RECORD))
 		was.flags = 0; /* what its run has to tell is counted there */
 	move = !same_place(&was, l);
 	if (move)
-		pool_client_unlink(p, id);
+		pool_client_unlink(p, id, scope);
 	count_row(&p->ranges[range], r, -1);
 	r->l = *l;
 	r->flags |= ROW_RECORD;
@@ -308,7 +311,7 @@ int pool_apply(struct pool *p, const struct lease *l, uint64_t batch)
 	bit_set(p->apart, id, true);
 	count_row(&p->ranges[range], r, 1);
 	if (move)
-		pool_client_link(p, id);
+		pool_client_link(p, id, scope);
 	/* the address is somebody's now, or nobody's for long: what was offered is void */
 	if (l->state == LEASE_ACTIVE || l->state == LEASE_ABANDONED)
 		pool_offer_forget(p, id);

@@ -38,15 +38,14 @@ static bool find_client(const struct pool *p, struct client_key key, uint32_t sc
 	return false;
 }
 
-void pool_client_link(struct pool *p, uint32_t id)
+void pool_client_link(struct pool *p, uint32_t id, uint32_t scope)
 {
 	struct row *r = &p->rows[id];
-	uint32_t scope, slot, before = 0, behind = 0;
+	uint32_t slot, before = 0, behind = 0;
 
 	if (client_key_none(r->l.key))
 		return;
 	r->flags |= ROW_BY_CLIENT;
-	scope = pool_scope_index(p, r->l.addr);
 	if (!find_client(p, r->l.key, scope, &slot)) {
 		pool_slot_add(p, tag_of(r->l.key, scope), id);
 		return;
@@ -67,10 +66,9 @@ void pool_client_link(struct pool *p, uint32_t id)
 }
 
 /* @next: the client's next best row, or 0 and nothing is left of it. */
-static void replace_first(struct pool *p, uint32_t id, uint32_t next)
+static void replace_first(struct pool *p, uint32_t id, uint32_t scope, uint32_t next)
 {
-	const struct lease *l = &p->rows[id].l;
-	uint32_t i = pool_slot_first(p, tag_of(l->key, pool_scope_index(p, l->addr)));
+	uint32_t i = pool_slot_first(p, tag_of(p->rows[id].l.key, scope));
 
 	while (p->slots[i].row != id)
 		i++;
@@ -80,7 +78,7 @@ static void replace_first(struct pool *p, uint32_t id, uint32_t next)
 		pool_slot_drop(p, i);
 }
 
-void pool_client_unlink(struct pool *p, uint32_t id)
+void pool_client_unlink(struct pool *p, uint32_t id, uint32_t scope)
 {
 	struct row *r = &p->rows[id];
 	uint32_t next = r->sib_next;
@@ -92,7 +90,7 @@ void pool_client_unlink(struct pool *p, uint32_t id)
 	if (r->sib_prev)
 		p->rows[r->sib_prev].sib_next = next;
 	else
-		replace_first(p, id, next);
+		replace_first(p, id, scope, next);
 	r->sib_next = r->sib_prev = 0;
 	r->flags &= (uint16_t)~ROW_BY_CLIENT;
 }

@@ -50,12 +50,14 @@ static void enqueue_behind(struct pool *p, struct pool_relation *rel, uint32_t i
 }
 
 /* The partner has asked for updates since it began to wait. */
+static bool asked(const struct pool_relation *rel, const struct row *r)
+{
+	return rel && r->flags & ROW_QUEUED && (r->batch <= rel->mark || r->flags & ROW_ASKED);
+}
+
 bool pool_dirty_asked(const struct pool *p, uint32_t id)
 {
-	const struct row *r = &p->rows[id];
-	const struct pool_relation *rel = relation_of(p, r->l.addr);
-
-	return rel && r->flags & ROW_QUEUED && (r->batch <= rel->mark || r->flags & ROW_ASKED);
+	return asked(relation_of(p, p->rows[id].l.addr), &p->rows[id]);
 }
 
 static void carry(struct pool_relation *rel, struct row *r)
@@ -75,7 +77,7 @@ void pool_dirty_update(struct pool *p, uint32_t id, uint8_t was, uint64_t batch)
 {
 	struct row *r = &p->rows[id];
 	struct pool_relation *rel = relation_of(p, r->l.addr);
-	bool asked_for = pool_dirty_asked(p, id);
+	bool asked_for = asked(rel, r);
 	uint32_t before;
 
 	r->batch = batch;

@@ -174,8 +174,9 @@ void pool_slot_expect(const struct pool *p, uint32_t tag); /* it will be looked 
 void pool_slot_add(struct pool *p, uint32_t tag, uint32_t row);
 void pool_slot_drop(struct pool *p, uint32_t slot);
 
-void pool_client_link(struct pool *p, uint32_t id);
-void pool_client_unlink(struct pool *p, uint32_t id);
+/* @scope: that of the row's address */
+void pool_client_link(struct pool *p, uint32_t id, uint32_t scope);
+void pool_client_unlink(struct pool *p, uint32_t id, uint32_t scope);
 
 /* The row as it was (@was: flags of its lease) has been replaced, in commit @batch. */
 void pool_dirty_update(struct pool *p, uint32_t id, uint8_t was, uint64_t batch);
