@@ -187,6 +187,9 @@ int node_load(struct node *n)
 	n->pool = pool_init(n->pool_mem, n->pool_mem_size, &n->conf->scopes, NODE_MAX_OFFERS);
 	n->server.pool = n->pool;
 	n->newest = 0;
+	/* where nearly all of it will be used, in pieces of 2 MB: 500 times fewer faults */
+	if (lease_store_count(n->store) > n->conf->n_addresses / 10 * 9)
+		(void)madvise(mem, size, MADV_HUGEPAGE);
 	r = lease_store_scan_runs(n->store, load_run, n);
 	if (!r)
 		r = load_leases(n);
