@@ -60,6 +60,7 @@ struct bench_conf {
 	unsigned tries;	       /* transmissions without an answer before an exchange has failed */
 	unsigned rebind_after; /* renew: transmissions by unicast before it goes to everybody */
 	uint32_t timeout_ms, jitter_ms, listen_ms;
+	int64_t nap_us; /* at least so long between two looks at the sockets */
 	uint16_t secs;
 	bool secs_fixed, broadcast, backoff, hash_hardware;
 	const char *circuit; /* option 82.1 */
@@ -122,6 +123,7 @@ struct bench_now {
 struct bench_now bench_clock(void);
 int64_t bench_clock_us(void);
 uint64_t bench_clock_cpu_us(void); /* used by this process */
+void bench_clock_sleep(int64_t us);
 
 /* --- identities and packets (bench_packet.c) --- */
 

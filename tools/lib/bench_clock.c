@@ -18,6 +18,13 @@ struct bench_now bench_clock(void)
 	return (struct bench_now){ bench_clock_us(), (uint32_t)time(NULL) };
 }
 
+void bench_clock_sleep(int64_t us)
+{
+	struct timespec t = { us / 1000000, us % 1000000 * 1000 };
+
+	(void)nanosleep(&t, NULL);
+}
+
 static uint64_t us_of(struct timeval t)
 {
 	return (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_usec;

@@ -185,6 +185,8 @@ void bench_run_phase(struct bench *b, enum bench_phase phase)
 		begin_some(b);
 		bench_wait_run_out(b);
 		bench_net_flush(b->net);
+		if (b->conf.nap_us > 0)
+			bench_clock_sleep(b->conf.nap_us);
 		bench_net_receive(b->net, pause_us(b), bench_exchange_reply, on_arp, b);
 		b->now = bench_clock();
 	}

@@ -30,6 +30,7 @@ static struct world {
 	struct answer queue[WORLD_QUEUE]; /* in the order of time */
 	unsigned first, n;
 	uint32_t most_under_way;
+	unsigned flushes;
 } world;
 
 struct bench_now bench_clock(void)
@@ -45,6 +46,11 @@ int64_t bench_clock_us(void)
 uint64_t bench_clock_cpu_us(void)
 {
 	return 0;
+}
+
+void bench_clock_sleep(int64_t us)
+{
+	world.us += us;
 }
 
 uint64_t bench_net_drops(struct bench_net *net)
@@ -96,6 +102,7 @@ void bench_net_send(struct bench_net *net, enum bench_way way, const struct benc
 void bench_net_flush(struct bench_net *net)
 {
 	(void)net;
+	world.flushes++;
 	if (world.flushed)
 		world.flushed();
 }

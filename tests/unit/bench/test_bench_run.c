@@ -88,6 +88,22 @@ static void the_open_loop_does_not_wait(void **state)
 	world_done();
 }
 
+/* Fewer turns, the same exchanges, and the rest counts as waiting. */
+static void a_nap_makes_batches(void **state)
+{
+	struct bench *b = world_init(2000, honest);
+
+	(void)state;
+	b->conf.rate = 20000;
+	b->conf.period = .1;
+	b->conf.nap_us = 1000;
+	bench_run_phase(b, PH_DORA);
+	assert_int_equal(b->k.done, 2000);
+	assert_in_range(world.flushes, 95, 110);
+	assert_true(bench_hist_at(&b->k.offer, .5) > RTT_US + 500);
+	world_done();
+}
+
 static void the_window_is_kept(void **state)
 {
 	struct bench *b = world_init(2000, honest);
@@ -439,6 +455,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(latency_counts_from_when_it_was_due),
 		cmocka_unit_test(the_open_loop_does_not_wait),
+		cmocka_unit_test(a_nap_makes_batches),
 		cmocka_unit_test(the_window_is_kept),
 		cmocka_unit_test(one_that_waits_is_passed_by),
 		cmocka_unit_test(again_and_again_as_rfc_2131_says),
