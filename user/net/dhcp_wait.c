@@ -14,6 +14,6 @@ static const int64_t oldest_us[DHCP_IO_KINDS] = {
 
 bool dhcp_wait_is_over(struct dhcp_wait *w, enum dhcp_io_kind kind, int64_t age_us)
 {
-	w->behind = age_us > (w->behind ? oldest_us[kind] / 2 : oldest_us[kind]);
+	w->behind = age_us > (w->behind ? oldest_us[kind] / 4 : oldest_us[kind]);
 	return w->behind;
 }

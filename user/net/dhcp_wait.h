@@ -3,7 +3,7 @@
  * When a datagram has waited too long to be answered: its client has asked again, or is about to,
  * and to answer the old question first makes the new one wait as well. So the oldest are given up,
  * and not one by one as each comes of age, or else every answer would be as late as can be: once
- * the head of a queue is too old, all goes until it's half as old.
+ * the head of a queue is too old, all goes until it is a quarter as old.
  */
 #include "net/dhcp_io.h"
 
