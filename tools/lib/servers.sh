@@ -14,6 +14,7 @@ POOL_RELAY=10.78.0.10-10.78.0.200
 EXTRA_SERVER=""    # more lines under "server:"
 EXTRA_RELATION=""  # more lines of the relationship
 SECURITY=(- "authentication: off" "authentication: off") # of it, by server
+PRELOAD=()         # environment of the daemon, as LD_PRELOAD=...
 
 server_dir() { echo "$NET_TMP/s$1"; }
 server_conf() { echo "$NET_TMP/s$1/twinlease.yaml"; }
@@ -95,7 +96,7 @@ conf_pair() {
 	done
 }
 
-server_start() { net_spawn "s$1" "s$1" "$B/twinleased" -c "$(server_conf "$1")"; }
+server_start() { net_spawn "s$1" "s$1" env "${PRELOAD[@]}" "$B/twinleased" -c "$(server_conf "$1")"; }
 server_stop() { net_stop "s$1"; }
 server_kill() { net_stop "s$1" KILL; }
 server_restart() { server_start "$1" && server_wait "$1"; }
@@ -130,6 +131,8 @@ pair_quiet() {
 		[ "$(relation_field $i pending-updates)" = 0 ] && [ "$(relation_field $i unacked-updates)" = 0 ] || return 1
 	done
 }
+
+slow_disk() { PRELOAD=("LD_PRELOAD=$(realpath "$B/tests/lib/preload_slowsync.so")" "SLOWSYNC_US=$1"); } # MICROSECONDS
 
 # Active leases as "address hardware-address ends", one per line, sorted.
 leases_of() {
