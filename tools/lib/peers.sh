@@ -1,14 +1,14 @@
 # shellcheck shell=bash disable=SC2034,SC2153
 # peers.sh - servers of other makes in the network of net.sh, to be measured beside ours: ISC dhcpd
 # and Kea, alone and as a pair. Called by tools/bench; they run as s1 and s2, as ours do.
-# Settings: FIRST, MIDDLE (begins the second half), LAST of the pool; POOL, its size; LEASE_SEC.
+# Settings: FIRST, MIDDLE (begins the second half), LAST of the pool; POOL, its size; LEASE_SEC. The
+# network of the clients is that of scale.sh.
 #
 # Both are set up as their own documents say, but for what would make figures incomparable:
 # no ping before an OFFER, and ISC's cache of recent leases is off, so that a client that
 # returns causes a write, as everywhere else here.
 
-PEER_PACKAGES="isc-dhcp-server kea-dhcp4-server kea-ctrl-agent kea-admin"
-PEER_SUBNET=10.64.0.0/13
+PEER_PACKAGES="isc-dhcp-server kea-dhcp4-server"
 
 peers_install() { # LOG
 	local missing
@@ -43,8 +43,8 @@ isc_conf() { # SERVER [FAILOVER-NAME]
 authoritative; ping-check false; ddns-update-style none; dhcp-cache-threshold 0;
 default-lease-time $LEASE_SEC; max-lease-time $LEASE_SEC;
 subnet 10.77.0.0 netmask 255.255.0.0 { }
-subnet ${PEER_SUBNET%/*} netmask 255.248.0.0 {
-  option routers 10.64.0.1; option domain-name-servers 10.0.0.53; option domain-name "example.net";
+subnet ${SCALE_NET%/*} netmask 255.0.0.0 {
+  option routers 11.0.0.1; option domain-name-servers 10.0.0.53; option domain-name "example.net";
   pool { $peer range $FIRST $LAST; }
 }
 E
@@ -77,8 +77,6 @@ start_isc_pair() {
 
 # --- Kea ------------------------------------------------------------------------------------------
 
-KEA_SOCKET=udp # raw ones hear broadcasts, too
-
 kea_hooks() {
 	local d
 	for d in /usr/lib/*/kea/hooks /usr/lib/kea/hooks /usr/local/lib/kea/hooks; do
@@ -105,14 +103,14 @@ kea_conf() { # SERVER [ha]
 	[ -z "${2:-}" ] || pools='{ "pool": "'"$FIRST - $(address_before "$MIDDLE")"'", "client-class": "HA_s1" },
     { "pool": "'"$MIDDLE - $LAST"'", "client-class": "HA_s2" }'
 	cat <<E
-{ "Dhcp4": { "interfaces-config": { "interfaces": [ "eth0" ], "dhcp-socket-type": "$KEA_SOCKET" },
+{ "Dhcp4": { "interfaces-config": { "interfaces": [ "eth0" ], "dhcp-socket-type": "udp" },
 $([ -z "${2:-}" ] || kea_ha "$1")
   "lease-database": { "type": "memfile", "persist": true, "name": "$(server_dir "$1")/kea.csv", "lfc-interval": 0 },
   "valid-lifetime": $LEASE_SEC, "authoritative": true,
   "option-data": [ { "name": "domain-name-servers", "data": "10.0.0.53" },
     { "name": "domain-name", "data": "example.net" } ],
-  "subnet4": [ { "id": 1, "subnet": "$PEER_SUBNET", "pools": [ $pools ],
-    "option-data": [ { "name": "routers", "data": "10.64.0.1" } ] } ],
+  "subnet4": [ { "id": 1, "subnet": "$SCALE_NET", "pools": [ $pools ],
+    "option-data": [ { "name": "routers", "data": "11.0.0.1" } ] } ],
   "loggers": [ { "name": "kea-dhcp4", "severity": "WARN", "output_options": [ { "output": "stdout" } ] } ] } }
 E
 }

@@ -1,6 +1,6 @@
 # shellcheck shell=bash disable=SC2034,SC2153
 # scale.sh - large configurations in the network of net.sh: 16 million addresses in one scope, ten
-# thousand scopes. Called by tools/bench-scale and tests/netns/test_scale.
+# thousand scopes. Called by tools/bench, tools/bench-scale and tests/netns/test_scale.
 #
 # The network 11.0.0.0/8 is behind the relay that twinbench plays, which has all of its addresses.
 SCALE_NET=11.0.0.0/8
@@ -37,6 +37,7 @@ scale_scopes() { # SHAPE RELATIONSHIP-LINE
 	echo "scopes:"
 	case $1 in
 	million) scale_wide 11.0.0.16-11.16.0.15 "$2" ;;
+	pool) scale_wide "$FIRST-$LAST" "$2" ;;
 	addresses) scale_wide 11.0.0.1-11.255.255.254 "$2" ;;
 	scopes) scale_many "$2" ;;
 	esac

@@ -1,0 +1,116 @@
+# What tools/bench says of its figures: medians of runs, lines of its table, ratios, and what they are
+# held against. Functions of one JSON document, or of a row of it.
+
+# --- numbers --------------------------------------------------------------------------------------
+
+def middle: sort | length as $n |
+	if $n == 0 then null elif $n % 2 == 1 then .[($n - 1) / 2] else (.[$n / 2 - 1] + .[$n / 2]) / 2 end;
+# Of many objects of one shape: one with the median of each number.
+def medians: . as $runs | .[0] | reduce paths(numbers) as $p (.; setpath($p; [$runs[] | getpath($p) | numbers] | middle));
+def over($a; $b): if ($a // 0) > 0 and ($b // 0) > 0 then $a / $b else null end;
+def digits($n): if . == null then "-" else pow(10; $n) as $p | . * $p | round / $p | tostring |
+	if $n == 0 then . else split(".") | "\(.[0]).\((.[1] // "") + "0" * ($n - ((.[1] // "") | length)))" end end;
+def wide($n): tostring | if length < $n then " " * ($n - length) + . else . end;
+def left($n): tostring | if length < $n then . + " " * ($n - length) else . end;
+
+# --- the table ------------------------------------------------------------------------------------
+
+def share_served: .overload as $o | over($o.rate; .sustained.rate) | if . then . * 100 else null end;
+def columns: ["pool", "sustained", "CPU", "of one", "p99", "closed", "CPU at", "RSS", "offered", "synced", "syncs per"];
+def units($load): ["", "DORA/s", "us", "us", "ms", "DORA/s", "\($load.equal_rate)/s", "MB", "10 times", "before ACK", "DORA"];
+def widths: [7, 10, 7, 7, 8, 8, 8, 7, 9, 11, 13];
+def cells: .median as $m | [.pool, ($m.sustained.rate | digits(0)), ($m.sustained.cpu | digits(1)),
+	(if .pair then [$m.sustained.cpu_of[]? | numbers] | max | digits(1) else "" end),
+	($m.half.ack_p99 | digits(2)), ($m.closed.rate | digits(0)), ($m.equal.cpu | digits(0)),
+	($m.rss_kb / 1024 | digits(0)), ($m | share_served | if . then digits(0) + " %" else "-" end),
+	.synced_before_ack, "\(.syncs_one // "-") / \(.syncs_many // "-")"];
+def line($name; $cells): ($name | left(27)) + ([$cells, widths] | transpose | map(. as [$c, $w] | $c | wide($w)) | add);
+def head($load): line(""; columns), line(""; units($load));
+# 20 %: where two runs of the same began to differ by more than a tenth.
+def remarks: .median as $m |
+	(select($m.others_percent >= 20) | "    (others used \($m.others_percent) % of the machine: not to be compared)"),
+	(select($m.closed.resent > 0) | "    (closed: \($m.closed.resent) messages were lost, a second's wait for each)"),
+	(select(.key == "twinlease-pair" and .filter == "off") | "    (the filter is off: it could not be attached here)");
+def row_line: line(.name; cells), remarks;
+
+# --- ratios ---------------------------------------------------------------------------------------
+
+def ours: .key | startswith("twinlease");
+# Ours against every peer of the same kind and pool.
+def ratios: .servers as $all | [$all[] | select(ours) | . as $us | $all[] | select((ours | not) and .pair == $us.pair and .pool == $us.pool) |
+	. as $peer | def ratio(f): over($us.median | f; $peer.median | f);
+	{of: $us.name, to: .name, pool, synced: [$us.synced_before_ack, .synced_before_ack], closed: ratio(.closed.rate),
+	 cpu: ratio(.sustained.cpu), sustained: ratio(.sustained.rate), equal_rate_cpu: ratio(.equal.cpu)}];
+def ratio_line: "\(.of | left(27))\(.to | left(24))\(.pool | wide(8))" +
+	([.sustained, .cpu, .closed, .equal_rate_cpu] | map(digits(2) | wide(11)) | add);
+def ratio_head: "\("" | left(27))\("" | left(24))\("pool" | wide(8))" +
+	(["sustained", "CPU", "closed", "CPU at rate"] | map(wide(11)) | add);
+def ratio_text: select(.ratios | length > 0) | "", "as a multiple of (rates: more is better; CPU: less is better):", ratio_head, (.ratios[] | ratio_line);
+
+# --- what we hold ourselves to --------------------------------------------------------------------
+
+def new_clients($key): [.servers[] | select(.key == $key and .clients == "new")][0].median;
+def best($key): [.servers[] | select(.key == $key).median] | max_by(.sustained.rate);
+def of_one: [.sustained.cpu_of[]? | numbers] | max;
+def above($packet): [.kernel.packets[] | select(.packet == $packet).above][0];
+def started($leases): [.start[]? | select(.part == "start" and .leases == $leases)][0];
+def cost($clients): [.start[]? | select(.part == "cost" and .clients == $clients)][0].ratio;
+
+def least($what; $value; $limit; $unit): {$what, $value, $limit, $unit, kind: "at least", holds: (if $value == null then null else $value >= $limit end)};
+def most($what; $value; $limit; $unit): {$what, $value, $limit, $unit, kind: "at most", holds: (if $value == null then null else $value <= $limit end)};
+
+def single_targets: new_clients("twinlease-single") as $us | new_clients("twinlease-slow") as $slow |
+	least("one server, new clients, rate beside Kea's, which does not sync"; over($us.sustained.rate; new_clients("kea-single").sustained.rate); 2; "times"),
+	least("one server, new clients, rate beside ISC dhcpd's at its best pool"; over($us.sustained.rate; best("isc-single").sustained.rate); 10; "times"),
+	most("one server, CPU per DORA"; $us.sustained.cpu; 18; "us"),
+	most("one server, p99 of ACK at half the rate"; $us.half.ack_p99; 3; "ms"),
+	least("one server, a sync takes 5 ms more: rate, of that without"; over($slow.sustained.rate; $us.sustained.rate) | if . then . * 100 else null end; 70; "%"),
+	{what: "one server, a sync takes 5 ms more: p99 of ACK at half the rate", value: $slow.half.ack_p99, unit: "ms", limit: null, kind: "printed", holds: null},
+	least("one server, offered ten times that: rate, of the largest"; $us | share_served; 90; "%");
+def pair_targets: new_clients("twinlease-pair") as $us | new_clients("twinlease-pair-one") as $one |
+	most("pair, one answers all: CPU per DORA of that one"; $one | of_one; 22; "us"),
+	most("pair, one answers all: CPU per DORA of both"; $one.sustained.cpu; 35; "us"),
+	most("pair, each answers half: CPU per DORA of both"; $us.sustained.cpu; 35; "us"),
+	{what: "pair, each answers half: CPU of a server for each DORA of its own", value: ($us | of_one), unit: "us", limit: 22, kind: "at most", holds: (($us | of_one) as $v | if $v then $v <= 22 else null end)},
+	least("pair, rate beside the Kea HA pair's, which does not sync"; over($us.sustained.rate; new_clients("kea-pair").sustained.rate); 10; "times"),
+	least("pair, rate beside the ISC pair's at its best pool"; over($us.sustained.rate; best("isc-pair").sustained.rate); 15; "times"),
+	most("pair, p99 of ACK at half the rate"; $us.half.ack_p99; 3; "ms"),
+	least("pair, offered ten times that: rate, of the largest"; $us | share_served; 90; "%");
+def scale_targets: started(1000000) as $m |
+	most("first OFFER after a start with 1,000,000 leases"; $m.first_offer_ms; 1000; "ms"),
+	most("the same, nothing of the store in the page cache"; $m.first_offer_cold_ms; 1000; "ms"),
+	most("memory of its own for a lease"; $m.memory_per_lease; 160; "octets"),
+	most("CPU per DORA of new clients with 1,000,000 leases, of that with 10,000"; cost("new"); 1.5; "times"),
+	most("resynchronisation of 1,000,000 leases beside 5,000 DORA/s"; (if .resync.leases == 1000000 then .resync.median.seconds else null end); 10; "s"),
+	least("DORA/s served meanwhile, of 5,000 offered"; (if .resync.leases == 1000000 then .resync.median.served else null end); 4950; "");
+def kernel_targets:
+	most("kernel: DISCOVER by MAC hash dropped, above the empty program"; above("DISCOVER, MAC hash, drop"); 150; "ns"),
+	most("kernel: not DHCP, above the empty program"; above("UDP/53, pass"); 5; "ns"),
+	most("kernel: instructions that the verifier processes"; .kernel.verifier_instructions; 59999; "");
+def targets: [single_targets, pair_targets, scale_targets, kernel_targets];
+
+def round_for($unit): if . == null then null elif $unit == "us" or $unit == "times" or $unit == "ms" or $unit == "s" then digits(if . < 1000 then 2 else 0 end) else digits(0) end;
+def limit_text: if .limit == null then "" else "\(.kind) \(.limit) \(.unit)" end;
+def verdict: if .holds == null then (if .value == null then "not measured" else "" end) elif .holds then "holds" else "does not hold" end;
+def value_text: if .value == null then "-" else "\(.unit as $u | .value | round_for($u)) \(.unit)" end;
+def target_line: "\(.what | left(72))\(value_text | wide(13))  \(limit_text | left(18)) \(verdict)";
+def target_text: "", "Against what we hold ourselves to:", (.against[] | target_line);
+
+# --- the page of the README -----------------------------------------------------------------------
+
+def table_row: "| " + (map(tostring) | join(" | ")) + " |";
+def thousands: if . == null then "-" else round | tostring | [while(length > 0; .[:-3]) | .[-3:]] | reverse | join(",") end;
+def machine_text: "\(.machine.cores) x \(.machine.cpu), Linux \(.machine.kernel), \(.machine.filesystem) with \(.machine.syncs_per_second | thousands) small syncs a second; commit \(.commit), \(.date[:10]); median of \(.load.runs)";
+def markdown_servers: "| | pool, clients | DORA/s | CPU us | p99 of ACK, ms | RSS, MB | offered ten times | synced before ACK | syncs per DORA |",
+	"|---|---|---|---|---|---|---|---|---|",
+	(.servers[] | .median as $m | [.name, "\(.pool | thousands), \(.clients)", ($m.sustained.rate | thousands),
+		(if .pair and ([$m.sustained.cpu_of[]? | numbers] | length) == 1 then "\($m.sustained.cpu | digits(1)), of one \($m | of_one | digits(1))" else $m.sustained.cpu | digits(1) end),
+		($m.half.ack_p99 | digits(2)), ($m.rss_kb / 1024 | digits(0)), ($m | share_served | if . then digits(0) + " %" else "" end),
+		.synced_before_ack, .syncs_many // "-"] | table_row);
+def markdown_start: "| leases | first OFFER, ms | not in the page cache, ms | own memory per lease | disk per lease |", "|---|---|---|---|---|",
+	(.start[]? | select(.part == "start" and .leases > 0) | [(.leases | thousands), (.first_offer_ms | digits(0)), (.first_offer_cold_ms | digits(0)), .memory_per_lease, .disk_per_lease] | table_row);
+def markdown_kernel: "| packet | empty program, ns | filter above it, ns |", "|---|---|---|",
+	(.kernel.packets[] | [.packet, .empty, .above] | table_row);
+def markdown_against: "| what we hold ourselves to | | measured | |", "|---|---|---|---|",
+	(.against[] | [.what, limit_text, value_text, verdict] | table_row);
+def markdown: machine_text, "", markdown_servers, "", markdown_start, "", markdown_kernel, "", markdown_against;
