@@ -41,12 +41,11 @@ load() { # ARGUMENTS of twinbench; one phase
 		def each($n): if $n > 0 then . / $n | tenth else 0 end;
 		[.servers[].acks] as $acks | [0, 1 | ($after[.] - $before[.]) * 1e6 / $hz] as $us | .phases[0] |
 		{done, failed: (.failed + .busy), resent, rate: (.per_second | tenth),
-		 offered: (if .seconds > 0 then .sent / .seconds | round else 0 end),
 		 offer_p99: .offer_ms.p99, ack_p50: .ack_ms.p50, ack_p99: .ack_ms.p99,
 		 cpu: (.done as $n | $us | add | each($n)),
 		 cpu_of: (.done as $n | [range($acks | length) | if $acks[.] * 20 > $n then $acks[.] as $m | $us[.] | each($m) else null end])
 		}' <<<"$json")
-	: "${L:={\}}"
+	[ -n "$L" ] || L={}
 	read -r L_done L_failed L_rate L_cpu L_offer L_ack < <(
 		jq -r '[.done, .failed, .rate, .cpu, .offer_p99, .ack_p99 | . // 0] | @tsv' <<<"$L")
 }
@@ -57,7 +56,7 @@ who() { # COUNT; leaves arguments in WHO
 	WHO=(--clients "$CLIENTS")
 	[ -n "${NEW:-}" ] || return 0
 	[ $((NEXT + $1)) -le "$CLIENTS" ] || NEXT=0
-	WHO=(--clients "$1" --first $NEXT)
+	WHO=(--clients "$1" --first "$NEXT")
 	NEXT=$((NEXT + $1))
 }
 
@@ -102,9 +101,4 @@ search() { # SEED GUESS
 		fi
 		rate=$(awk -v a="$low" -v b="$high" 'BEGIN { printf "%d", !b ? a * 1.4 : !a ? b / 1.4 : sqrt(a * b) }')
 	done
-}
-
-# Ten times as much as can be sustained, from clients that ask again: what of it is served meanwhile.
-measure_overload() { # SEED RATE
-	load --clients $(($2 * 10 * PERIOD)) --first "$CLIENTS" --seed "$1" --rate $(($2 * 10)) --period "$PERIOD"
 }

@@ -81,7 +81,7 @@ memory_of() { # FIELD of /proc/PID/status; of the server that has more, in kB
 
 # Leaves a line of JSON in $NET_TMP/runs. The closed loop comes first: it finds the first guess.
 one_run() { # START-FUNCTION NUMBER
-	local seed=$2-$RANDOM closed equal half overload='{}' disk others
+	local seed=$2-$RANDOM closed equal half disk others
 	others=$(others_busy) disk=$(disk_speed)
 	if ! "$1" >"$NET_TMP/start" 2>&1; then
 		tail -n 3 "$NET_TMP/start" "$NET_TMP"/s?.log >&2
@@ -94,11 +94,10 @@ one_run() { # START-FUNCTION NUMBER
 	search "$seed" "$(jq '.rate | floor' <<<"$closed")"
 	measure_rate "$seed" $((BEST_RATE / 2)) && half=$L
 	measure_rate "$seed" "$EQUAL" && equal=$L
-	[ -z "$NEW" ] || { measure_overload "$seed" "$BEST_RATE" && overload=$L; }
 	jq -n -c --argjson closed "$closed" --argjson sustained "$BEST" --argjson half "$half" --argjson equal "$equal" \
-		--argjson overload "$overload" --argjson rss "$(memory_of VmRSS)" --argjson own "$(memory_of RssAnon)" \
+		--argjson rss "$(memory_of VmRSS)" --argjson own "$(memory_of RssAnon)" \
 		--argjson disk "$disk" --argjson others "$others" \
-		'{$closed, $sustained, $half, $equal, $overload, rss_kb: $rss, rss_anon_kb: $own, disk_syncs: $disk,
+		'{$closed, $sustained, $half, $equal, rss_kb: $rss, rss_anon_kb: $own, disk_syncs: $disk,
 		  others_percent: $others}' >>"$NET_TMP/runs"
 	[ "$2" != 1 ] || one_extra "$1"
 	stop_servers
