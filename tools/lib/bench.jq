@@ -23,7 +23,7 @@ def cells: .median as $m | [.pool, ($m.sustained.rate | digits(0)), ($m.sustaine
 	($m.half.ack_p99 | digits(2)), ($m.closed.rate | digits(0)), ($m.equal.cpu | digits(0)),
 	($m.rss_kb / 1024 | digits(0)),
 	.synced_before_ack, "\(.syncs_one // "-") / \(.syncs_many // "-")"];
-def line($name; $cells): ($name | left(27)) + ([$cells, widths] | transpose | map(. as [$c, $w] | $c | wide($w)) | add);
+def line($name; $cells): ($name | left(28)) + ([$cells, widths] | transpose | map(. as [$c, $w] | $c | wide($w)) | add);
 def head($load): line(""; columns), line(""; units($load));
 # 20 %: where two runs of the same began to differ by more than a tenth.
 def remarks: .median as $m |
@@ -40,10 +40,10 @@ def ratios: .servers as $all | [$all[] | select(ours) | . as $us | $all[] | sele
 	. as $peer | def ratio(f): over($us.median | f; $peer.median | f);
 	{of: $us.name, to: .name, pool, synced: [$us.synced_before_ack, .synced_before_ack], closed: ratio(.closed.rate),
 	 cpu: ratio(.sustained.cpu), sustained: ratio(.sustained.rate), equal_rate_cpu: ratio(.equal.cpu)}];
-def ratio_line: "\(.of | left(27))\(.to | left(24))\(.pool | wide(8))" +
-	([.sustained, .cpu, .closed, .equal_rate_cpu] | map(digits(2) | wide(11)) | add);
-def ratio_head: "\("" | left(27))\("" | left(24))\("pool" | wide(8))" +
-	(["sustained", "CPU", "closed", "CPU at rate"] | map(wide(11)) | add);
+def ratio_line: "\(.of | left(29))\(.to | left(24))\(.pool | wide(8))" +
+	([.sustained, .cpu, .closed, .equal_rate_cpu] | map(digits(2) | wide(13)) | add);
+def ratio_head: "\("" | left(29))\("" | left(24))\("pool" | wide(8))" +
+	(["sustained", "CPU", "closed", "CPU at rate"] | map(wide(13)) | add);
 def ratio_text: select(.ratios | length > 0) | "", "as a multiple of (rates: more is better; CPU: less is better):", ratio_head, (.ratios[] | ratio_line);
 
 # --- what we hold ourselves to --------------------------------------------------------------------
