@@ -66,11 +66,12 @@ struct bench_conf {
 	const char *circuit; /* option 82.1 */
 };
 
-/* One simulated client, 56 octets: a million of them fit. */
+/* One simulated client, 64 octets: a million of them fit. */
 struct bench_client {
 	int64_t started_us; /* the exchange; in open loop when it was due, not when it was sent */
 	int64_t sent_us;    /* the last message */
-	uint32_t asked_us;  /* the first REQUEST for the chosen OFFER, after started_us */
+	uint32_t asked_us;  /* the first REQUEST for any OFFER, after started_us; 0 none yet */
+	uint32_t chosen_us; /* the first REQUEST for the chosen OFFER, after started_us */
 	uint32_t addr;	    /* held, or offered and asked for */
 	uint32_t held;	    /* of the last ACK, until released, declined or refused */
 	uint32_t server_id; /* of the ACK or the chosen OFFER */
@@ -85,7 +86,7 @@ struct bench_client {
 	uint8_t requests;    /* REQUESTs for the chosen OFFER */
 	uint8_t heard;	     /* servers that offered, a bit each */
 };
-_Static_assert(sizeof(struct bench_client) == 56, "a client is what --help says");
+_Static_assert(sizeof(struct bench_client) == 64, "a client is what --help says");
 #define BENCH_NONE UINT32_MAX
 
 enum bench_state { CL_IDLE, CL_WAIT_OFFER, CL_WAIT_ACK, CL_LISTEN };

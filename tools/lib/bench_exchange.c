@@ -176,6 +176,7 @@ void bench_exchange_begin(struct bench *b, uint32_t n, enum bench_phase kind, in
 	b->k.kind[kind].started++;
 	cl->started_us = due_us;
 	cl->xid += 1u << 24; /* the low bits are the client's number */
+	cl->asked_us = cl->chosen_us = 0;
 	cl->level = cl->requests = cl->heard = 0;
 	cl->kind = (uint8_t)kind & 15;
 	cl->state = (uint8_t)first_state(kind) & 15;
@@ -249,7 +250,8 @@ static void take_offer(struct bench *b, struct bench_client *cl, const struct be
 	cl->server_id = r->server_id;
 	cl->state = CL_WAIT_ACK;
 	cl->requests = 1;
-	cl->asked_us = (uint32_t)(b->now.us - cl->started_us);
+	cl->chosen_us = (uint32_t)(b->now.us - cl->started_us);
+	cl->asked_us = cl->asked_us ?: cl->chosen_us;
 	transmit(b, cl);
 	bench_wait_add(b, cl);
 }
@@ -288,17 +290,18 @@ static void hold(struct bench *b, struct bench_client *cl, const struct bench_re
 		report_duplicate(b, cl, other);
 }
 
-/* A REQUEST that was sent again counts from its first time, or losses would look like speed. */
+/*
+ * A REQUEST that was sent again counts from its first time, also when a DISCOVER came in between,
+ * or losses would look like speed. The lease runs from the REQUEST for what was granted.
+ */
 static void take_ack(struct bench *b, struct bench_client *cl, const struct bench_reply *r,
 		     struct bench_server *s)
 {
-	int64_t asked_us = cl->started_us + (is_dora(cl) ? cl->asked_us : 0);
-
 	s->acks++;
 	relay_of(b, bench_number(b, cl))->acks++;
 	b->k.acks++;
-	bench_hist_add(&b->k.ack, b->now.us - asked_us);
-	hold(b, cl, r, asked_us);
+	bench_hist_add(&b->k.ack, b->now.us - (cl->started_us + cl->asked_us));
+	hold(b, cl, r, cl->started_us + cl->chosen_us);
 	bench_leases_write(b, cl, r->mac);
 	end(b, cl, true);
 }

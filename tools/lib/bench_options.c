@@ -19,7 +19,7 @@ static const char usage[] =
 	"                      256 of them: client N is behind relay N modulo their number\n"
 	"  --server ADDR       a DHCP server, up to four\n"
 	"  --interface IF      be direct clients on this interface (packet socket)\n"
-	"  --clients N         how many clients (default 100), up to 16777216, each 112 octets of\n"
+	"  --clients N         how many clients (default 100), up to 16777216, each 120 octets of\n"
 	"                      memory at most; --first N: number of the first one\n"
 	"  --seed TEXT         identities come from it: the same text, the same clients\n"
 	"  --identity WHAT     mac | client-id | mixed: who sends option 61 (default mac)\n"

@@ -229,6 +229,36 @@ static void a_lost_request_counts_from_its_first_time(void **state)
 	world_done();
 }
 
+static void two_requests_are_lost(const struct sent *s)
+{
+	silent(s);
+	if (s->r.type == DHCPDISCOVER)
+		world_answer(s, DHCPOFFER, 1000, SERVER, LEASE, RTT_US);
+	if (s->r.type == DHCPREQUEST && n_heard == 5)
+		world_answer(s, DHCPACK, 1000, SERVER, LEASE, RTT_US);
+}
+
+/* DISCOVER, REQUEST (lost), REQUEST (lost), DISCOVER, REQUEST: two seconds in vain are seen. */
+static void a_new_discover_hides_no_lost_request(void **state)
+{
+	struct bench *b = world_init(1, two_requests_are_lost);
+
+	(void)state;
+	n_heard = 0;
+	bench_run_phase(b, PH_DORA);
+	assert_int_equal(b->k.done, 1);
+	assert_int_equal(n_heard, 5);
+	assert_int_equal(heard[3].r.type, DHCPDISCOVER);
+	assert_in_range(b->k.ack.max, 2000000, 2001000);
+	assert_int_equal(b->client[0].expiry, WORLD_UTC + 7 + LEASE); /* from the third REQUEST */
+	world.us += 1000000;
+	n_heard = 3;
+	bench_run_phase(b, PH_RETURN); /* the next exchange has a time of its own */
+	assert_int_equal(b->k.done, 1);
+	assert_in_range(b->k.ack.max, RTT_US, 2 * RTT_US);
+	world_done();
+}
+
 /* --- one address, one client ------------------------------------------------------------------ */
 
 /* Clients 0 and 1 get the same address, each from another server. */
@@ -461,6 +491,7 @@ int main(void)
 		cmocka_unit_test(again_and_again_as_rfc_2131_says),
 		cmocka_unit_test(jitter_spreads),
 		cmocka_unit_test(a_lost_request_counts_from_its_first_time),
+		cmocka_unit_test(a_new_discover_hides_no_lost_request),
 		cmocka_unit_test(an_address_given_twice_is_noticed),
 		cmocka_unit_test(released_or_run_out_it_may_be_given_again),
 		cmocka_unit_test(nobody_holds_what_was_refused),
