@@ -43,6 +43,19 @@ static void on_readable(evutil_socket_t fd, short what, void *arg)
 		n->requests_wait = true;
 }
 
+/* What is too old does not use up the share: what is new waits behind it. */
+static void hear_discovers(struct node *n, struct node_socket *s, unsigned share)
+{
+	const uint64_t *stale = &n->count.stale[s->kind];
+	unsigned batches = 0;
+	uint64_t before;
+
+	do
+		before = *stale;
+	while (hear_batch(n, s, share) && *stale - before == share &&
+	       ++batches < NODE_BATCH / share);
+}
+
 void node_sockets_turn(struct node *n)
 {
 	unsigned share = n->requests_wait ? DISCOVERS_BEHIND : NODE_BATCH;
@@ -53,7 +66,7 @@ void node_sockets_turn(struct node *n)
 	n->discovers_ready = false;
 	for (unsigned i = 0; i < n->n_sockets; i++) {
 		if (n->sockets[i].ready)
-			(void)hear_batch(n, &n->sockets[i], share);
+			hear_discovers(n, &n->sockets[i], share);
 		n->sockets[i].ready = false;
 	}
 }

@@ -102,6 +102,26 @@ static void the_oldest_are_given_up(void **state)
 	assert_int_equal(node->count.stale[DHCP_IO_DISCOVERS], 100);
 }
 
+/* DISCOVERs that are too old do not take the share of those that wait behind them: new clients are
+ * answered however many REQUESTs wait. */
+static void the_oldest_hold_up_nobody(void **state)
+{
+	const unsigned rounds = 30; /* 8 in each do not get past the old ones */
+	int64_t over;
+
+	alone(state);
+	send_many(DHCPDISCOVER, 0, 300);
+	over = clock_now().mono.us + 1100000; /* only time makes them older than those to come */
+	while (clock_now().mono.us < over)
+		(void)poll(NULL, 0, 10);
+	for (unsigned i = 0; i < rounds; i++) {
+		send_many(DHCPREQUEST, 1000, 2 * NODE_BATCH);
+		send_many(DHCPDISCOVER, 2000 + 9 * i, 9);
+		turn();
+	}
+	assert_true(offers() >= 9);
+}
+
 /* While clients flood, the partner is heard before all of theirs has been, and answered. */
 static void the_partner_is_heard_meanwhile(void **state)
 {
@@ -135,6 +155,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(what_cannot_wait_is_heard_first, setup, teardown),
 		cmocka_unit_test_setup_teardown(few_requests_hold_up_nobody, setup, teardown),
 		cmocka_unit_test_setup_teardown(the_oldest_are_given_up, setup, teardown),
+		cmocka_unit_test_setup_teardown(the_oldest_hold_up_nobody, setup, teardown),
 		cmocka_unit_test_setup_teardown(the_partner_is_heard_meanwhile, setup, teardown),
 	};
 
