@@ -189,6 +189,43 @@ static void test_absent_interface(void **state)
 	hear_all(); /* veth0 never noticed */
 }
 
+static int hold_port(const char *dev)
+{
+	struct sockaddr_in at = { .sin_family = AF_INET, .sin_port = htons(67) };
+	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+	assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, dev, (socklen_t)strlen(dev)),
+			 0);
+	assert_int_equal(bind(fd, (struct sockaddr *)&at, sizeof(at)), 0);
+	return fd;
+}
+
+/* Another server was faster at the device that came back: the caller has to hear that our sockets
+ * are gone all the same, since the next look closes them. */
+static void test_port_taken_meanwhile(void **state)
+{
+	static const char *const dev[] = { "veth0", "later0" };
+	struct dhcp_io_conf c = { .interfaces = dev, .n_interfaces = 2 };
+	int fds[16], other;
+
+	(void)state;
+	make_later(true);
+	assert_int_equal(dhcp_io_open(&c, &io, err), 0);
+	n_heard = 0;
+	make_later(false);
+	make_later(true);
+	other = hold_port("later0");
+	assert_true(dhcp_io_rescan(io));
+	assert_int_equal(dhcp_io_fds(io, fds, 16), 4);
+	assert_non_null(strstr(dhcp_io_problem(io, 1), "UDP port 67 on later0 is held by"));
+	assert_false(dhcp_io_rescan(io));
+	close(other);
+	assert_true(dhcp_io_rescan(io));
+	assert_null(dhcp_io_problem(io, 1));
+	hear_by_later(70);
+	make_later(false);
+}
+
 /* A device that was lent to a container comes back with the number it had; packet sockets do not
  * follow it there and back. */
 static void test_same_number_again(void **state)
@@ -268,6 +305,7 @@ int main(void)
 		cmocka_unit_test_teardown(test_capabilities, close_io),
 		cmocka_unit_test_teardown(test_bad_name, close_io),
 		cmocka_unit_test_teardown(test_absent_interface, close_io),
+		cmocka_unit_test_teardown(test_port_taken_meanwhile, close_io),
 		cmocka_unit_test_teardown(test_same_number_again, close_io),
 		cmocka_unit_test_teardown(test_addresses, close_io),
 		cmocka_unit_test_teardown(test_link_down_and_up, close_io),

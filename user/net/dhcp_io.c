@@ -57,8 +57,9 @@ static void retire_sockets(struct io_iface *i)
 	}
 }
 
-/* Bring one interface's sockets in line with the device. Return: 1 they changed, 0 not, or
- * -errno with i->problem; a device that vanishes under our hands is merely absent. */
+/* Bring one interface's sockets in line with the device. Return: 1 they changed, also where no
+ * others could be opened in place of those that are gone, 0 not, or -errno; with i->problem. A
+ * device that vanishes under our hands is merely absent. */
 static int follow_device(struct dhcp_io *io, struct io_iface *i)
 {
 	int index = device_index(io, i->name), r, changed = 0;
@@ -84,7 +85,7 @@ static int follow_device(struct dhcp_io *io, struct io_iface *i)
 		return changed;
 	}
 	if (r < 0)
-		return r;
+		return changed ? changed : r;
 	i->problem[0] = 0;
 	return 1;
 }
