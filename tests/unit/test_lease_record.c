@@ -304,6 +304,31 @@ static void test_relation(void **state)
 	assert_int_equal(fo_record_decode(buf, n, &got), -EBADMSG);
 }
 
+/* Items of a record in which every field has a value. */
+static unsigned ascending(const uint8_t *p, size_t len)
+{
+	unsigned n = 0;
+
+	for (size_t at = 1; at + 6 < len; at += 2 + p[at + 1], n++)
+		assert_true(p[at] < p[at + 2 + p[at + 1]]);
+	return n;
+}
+
+/* The order of the tables: a row out of it would be taken for an unknown tag when it is read. */
+static void test_order_of_tables(void **state)
+{
+	uint8_t buf[LEASE_RECORD_MAX];
+	struct fo_record r;
+	struct lease l;
+
+	(void)state;
+	memset(&l, 1, sizeof(l));
+	memset(&r, 1, sizeof(r));
+	assert_int_equal(ascending(buf, lease_record_encode(&l, NULL, buf, sizeof(buf))), 12);
+	assert_int_equal(ascending(buf, run_record_encode(&l, 1, buf, sizeof(buf))), 6);
+	assert_int_equal(ascending(buf, fo_record_encode(&r, buf, sizeof(buf))), 17);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -315,6 +340,7 @@ int main(void)
 		cmocka_unit_test(test_merge),
 		cmocka_unit_test(test_merge_keeps_unknown),
 		cmocka_unit_test(test_relation),
+		cmocka_unit_test(test_order_of_tables),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

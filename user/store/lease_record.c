@@ -26,9 +26,14 @@ struct field {
 	uint16_t at; /* offset in the struct */
 };
 
+/* A size that load and rd_number know; of another the table does not compile. */
+#define FITS(kind, size)                                                                           \
+	((kind) == RAW || (size) == 1 || ((kind) == NUMBER && ((size) == 4 || (size) == 8)))
+#define LEN(kind, size) ((size) + 0 * sizeof(char[FITS(kind, size) ? 1 : -1]))
+
 #define FIELD(tag, kind, type, member)                                                             \
 	{                                                                                          \
-		tag, kind, sizeof(((type *)0)->member), offsetof(type, member)                     \
+		tag, kind, LEN(kind, sizeof(((type *)0)->member)), offsetof(type, member)          \
 	}
 
 /* In each table tags ascend, as they do in a record. */
