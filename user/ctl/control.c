@@ -60,17 +60,21 @@ struct ctl_followers *ctl_get_followers(struct ctl *c)
 /* --- answers
  * --------------------------------------------------------------------------------------- */
 
+/* It may be megabytes: nothing is formatted. False: part of it is missing. */
+static bool fill_body(struct evbuffer *out, const char *text)
+{
+	return !evbuffer_add(out, text, strlen(text)) && !evbuffer_add(out, "\n", 1);
+}
+
 void ctl_answer(struct ctl_request *r, int status, json_t *o)
 {
 	struct evbuffer *out = evbuffer_new();
 	char *text = json_dumps(o, JSON_COMPACT);
 
 	json_decref(o);
-	if (out && text) {
+	if (out && text && fill_body(out, text)) {
 		evhttp_add_header(evhttp_request_get_output_headers(r->http), "Content-Type",
 				  "application/json");
-		evbuffer_add(out, text, strlen(text)); /* may be megabytes: nothing is formatted */
-		evbuffer_add(out, "\n", 1);
 		evhttp_send_reply(r->http, status, status < 300 ? "OK" : "Error", out);
 	} else {
 		evhttp_send_error(r->http, 500, "out of memory");
