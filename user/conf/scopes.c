@@ -8,6 +8,7 @@
 #include "conf/build.h"
 #include "conf/options.h"
 #include "conf/ranges.h"
+#include "core/pool.h"
 #include "shared/dhcp_wire.h"
 #include "shared/xdp_abi.h"
 
@@ -244,10 +245,10 @@ static void keep_ranges(struct scopes_job *j, const struct raw_root *raw, struct
 
 	if (j->ranges.n)
 		memcpy(v, j->ranges.v, j->ranges.n * sizeof(*v));
-	if (j->ranges.addresses > 1ULL << 31)
+	if (j->ranges.addresses > POOL_MAX_ADDRESSES)
 		conf_error(j->c, node_get(raw->node, "scopes"),
-			   "%llu addresses are too many for one server: 2147483648 are the most",
-			   (unsigned long long)j->ranges.addresses);
+			   "%llu addresses are too many for one server: %u are the most",
+			   (unsigned long long)j->ranges.addresses, POOL_MAX_ADDRESSES);
 	ret->scopes.ranges = v;
 	ret->scopes.n_ranges = j->ranges.n;
 	ret->n_addresses = j->ranges.addresses;

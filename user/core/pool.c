@@ -10,7 +10,6 @@
 #include <errno.h>
 #include <string.h>
 
-#define MAX_ADDRESSES 0x80000000ULL
 #define MIN_HOMES 16
 
 /* --- memory --------------------------------------------------------------------------------- */
@@ -55,7 +54,7 @@ static bool lay_out(const struct scope_table *t, uint32_t max_offers, struct lay
 
 	for (uint32_t i = 0; i < t->n_ranges; i++)
 		n += (uint64_t)t->ranges[i].last - t->ranges[i].first + 1;
-	if (n >= MAX_ADDRESSES)
+	if (n > POOL_MAX_ADDRESSES)
 		return false;
 	ret->n_rows = (uint32_t)n;
 	ret->n_relations = count_relations(t);

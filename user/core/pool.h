@@ -13,10 +13,13 @@
 
 struct pool; /* lives in the caller's memory */
 
+/* Rows and slots of clients have 32-bit numbers, and there are 7/3 as many slots as addresses. */
+#define POOL_MAX_ADDRESSES 0x60000000U
+
 /**
  * pool_size - octets that pool_init needs
  * @max_offers: bound on offers held at one time
- * Return: 0 when the ranges are too many for one table (2^31 addresses).
+ * Return: 0 when the ranges are too many for one table (POOL_MAX_ADDRESSES).
  */
 size_t pool_size(const struct scope_table *t, uint32_t max_offers);
 

@@ -264,15 +264,15 @@ static void addresses_outside(void **state)
 
 static void whole_internet_is_too_much(void **state)
 {
-	struct addr_range all = { 0, 0xffffffff, 0, 0 }, half = { 0, 0x7fffffff, 0, 0 };
+	struct addr_range all = { 0, 0xffffffff, 0, 0 }, most = { 0, 0x60000000, 0, 0 };
 	struct scope s = { .n_ranges = 1, .relation = -1 };
 	struct scope_table t = { &s, 1, &all, 1 };
 
 	(void)state;
 	assert_int_equal(pool_size(&t, 1), 0);
-	t.ranges = &half;
+	t.ranges = &most;
 	assert_int_equal(pool_size(&t, 1), 0);
-	half.last--;
+	most.last--;
 	assert_true(pool_size(&t, 1) > 0);
 }
 
