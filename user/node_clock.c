@@ -15,6 +15,8 @@
 #define RESTATE_PER_TURN 500
 #define LIMIT_SEC (CLOCK_SLEW_MAX_US / 1000000) /* without a relationship */
 
+_Static_assert(LIMIT_SEC == FO_CLOCK_SLACK_SEC, "what is slewed away is no absence");
+
 static bool beyond(int64_t sec, int64_t limit)
 {
 	return sec > limit || sec < -limit;

@@ -27,6 +27,10 @@ bool fo_state_valid(unsigned state);	   /* one that may stand on the wire (2..11
  * and not while on hold. */
 bool fo_state_operational(unsigned state);
 
+/* A clock was behind the time of its last work by more only with an operator's consent (A20): it is
+ * what the owner of the clock slews away, which says so itself. */
+#define FO_CLOCK_SLACK_SEC 60
+
 enum fo_event {
 	FO_EV_START,	       /* the relationship was loaded: enter STARTUP */
 	FO_EV_PEER_STATE,      /* the partner's STATE arrived on a complete link */

@@ -84,14 +84,12 @@ static bool recovers(unsigned peer)
 	return peer == FO_RECOVER || peer == FO_RECOVER_WAIT;
 }
 
-#define CLOCK_SLACK_SEC 60 /* it was behind by more only with an operator's consent (A20) */
-
 /* Or for nobody knows how long: the clock that we went by when last at work was far ahead. */
 static bool long_away(const struct fo_end *end, const struct fo_in *in)
 {
 	int64_t away = in->now.sec - (int64_t)end->last_operational;
 
-	return away >= in->mclt || away < -CLOCK_SLACK_SEC;
+	return away >= in->mclt || away < -FO_CLOCK_SLACK_SEC;
 }
 
 static void hold(struct fo_step *s, const char *why)

@@ -116,7 +116,8 @@ static inline bool lease_is_free(const struct lease *l)
 	return l->state == LEASE_NONE || l->state == LEASE_FREE || l->state == LEASE_BACKUP;
 }
 
-/* In the secondary's share, but the primary wants it back and has yet to be given it? */
+/* On the primary: in the secondary's share, but wanted back, and not given yet? (On the secondary
+ * the same means an address of its own that the primary has yet to hear of.) */
 static inline bool lease_is_wanted_back(const struct lease *l)
 {
 	return l->state == LEASE_BACKUP && l->flags & LEASE_DIRTY && l->acked_state == LEASE_BACKUP;

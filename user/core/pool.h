@@ -46,7 +46,8 @@ bool pool_has_record(const struct pool *p, uint32_t addr);
  */
 int pool_apply(struct pool *p, const struct lease *l, uint64_t batch);
 
-/* It will be applied in a moment: the processor fetches what that needs. For whoever has many. */
+/* It will be applied in a moment: the processor fetches the slot of its client. For whoever has
+ * many. */
 void pool_expect(const struct pool *p, const struct lease *l);
 
 /* --- runs: consecutive addresses that nobody ever used (decision A3) --------------------------
@@ -171,7 +172,7 @@ struct pool_counts {
 	uint32_t total;	       /* dynamic addresses (reserved ones not counted) */
 	uint32_t free, backup; /* never-used ones are free; reserved not counted */
 	uint32_t active, expired, released, abandoned, reset;
-	uint32_t wanted_back; /* of those in backup: the primary has asked for them */
+	uint32_t wanted_back; /* on the primary: of those in backup, it has asked for them */
 	uint32_t reserved;    /* reserved addresses, whatever their state */
 	uint32_t offered;
 };

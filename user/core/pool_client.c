@@ -70,7 +70,7 @@ static void replace_first(struct pool *p, uint32_t id, uint32_t scope, uint32_t 
 {
 	uint32_t i = pool_slot_first(p, tag_of(p->rows[id].l.key, scope));
 
-	while (p->slots[i].row != id)
+	while (p->slots[i].row != id) /* it is there: only pool_apply changes a row's key */
 		i++;
 	if (next)
 		p->slots[i].row = next;

@@ -349,7 +349,8 @@ static void shrink(struct pool *p, uint32_t id, uint32_t length, uint64_t batch)
 	pool_dirty_update(p, id, p->rows[id].l.flags, batch);
 }
 
-/* Return: did the partner ask for any of what was there? Then it is what comes in its place. */
+/* Return: did the partner ask for any of what was there? Then what comes in its place counts as
+ * asked for. */
 static bool cut(struct pool *p, uint32_t range, uint32_t from, uint32_t end, uint64_t batch)
 {
 	uint32_t i = pool_run_place(p, from);
