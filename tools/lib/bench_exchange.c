@@ -214,6 +214,7 @@ static void again(struct bench *b, struct bench_client *cl)
 void bench_exchange_timeout(struct bench *b, struct bench_client *cl)
 {
 	if (cl->state == CL_LISTEN) {
+		b->k.lost += !cl->heard;
 		b->k.by_servers[__builtin_popcount(cl->heard)]++;
 		end(b, cl, cl->heard != 0);
 	} else {

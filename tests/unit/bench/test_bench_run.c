@@ -182,6 +182,21 @@ static void again_and_again_as_rfc_2131_says(void **state)
 	expect_waits(odd);
 }
 
+static void no_offer_is_a_loss_as_well(void **state)
+{
+	struct bench *b = world_init(3, silent);
+
+	(void)state;
+	bench_run_phase(b, PH_DISCOVER);
+	assert_int_equal(b->k.failed, 3);
+	assert_int_equal(b->k.lost, 3);
+	world.server = honest;
+	bench_run_phase(b, PH_DISCOVER);
+	assert_int_equal(b->k.done, 3);
+	assert_int_equal(b->k.lost, 0);
+	world_done();
+}
+
 /* Clients that began together do not come back together. */
 static void jitter_spreads(void **state)
 {
@@ -489,6 +504,7 @@ int main(void)
 		cmocka_unit_test(the_window_is_kept),
 		cmocka_unit_test(one_that_waits_is_passed_by),
 		cmocka_unit_test(again_and_again_as_rfc_2131_says),
+		cmocka_unit_test(no_offer_is_a_loss_as_well),
 		cmocka_unit_test(jitter_spreads),
 		cmocka_unit_test(a_lost_request_counts_from_its_first_time),
 		cmocka_unit_test(a_new_discover_hides_no_lost_request),
