@@ -49,6 +49,27 @@ static void make_clients(struct bench *b, bool mix)
 		b->client[i].xid = (uint32_t)(b->conf.seed << 24) | i;
 }
 
+/* Line by line: whoever reads the file while this runs, or after it was killed, sees whole ones. */
+static void open_leases(struct bench *b, const char *file)
+{
+	b->leases = fopen(file, "ae");
+	if (!b->leases)
+		bench_die(file, strerror(errno));
+	setvbuf(b->leases, NULL, _IOLBF, BUFSIZ);
+}
+
+static void resume_leases(struct bench *b, const char *file)
+{
+	char text[64] = "";
+	unsigned line;
+	int r = bench_leases_load(b, file, &line);
+
+	if (r == -EBADMSG)
+		snprintf(text, sizeof(text), "line %u is not one of --leases", line);
+	if (r < 0)
+		bench_die(file, *text ? text : strerror(-r));
+}
+
 static void open_bench(struct bench *b, const struct options *o)
 {
 	int r;
@@ -58,10 +79,10 @@ static void open_bench(struct bench *b, const struct options *o)
 	r = bench_net_open(&b->conf, b->server, b->n_servers, &b->net);
 	if (r < 0)
 		bench_die("sockets (root? giaddr on this host? interface up?)", strerror(-r));
-	if (o->leases && !(b->leases = fopen(o->leases, "ae")))
-		bench_die(o->leases, strerror(errno));
-	if (o->resume && (r = bench_leases_load(b, o->resume)) < 0)
-		bench_die(o->resume, strerror(-r));
+	if (o->leases)
+		open_leases(b, o->leases);
+	if (o->resume)
+		resume_leases(b, o->resume);
 }
 
 static void close_bench(struct bench *b)

@@ -229,7 +229,7 @@ struct bench {
 	struct bench_held *held;
 	struct bench_pick *pick; /* of a mix */
 	struct bench_net *net;
-	FILE *leases;	     /* a line per ACK, written at once */
+	FILE *leases;	     /* a line per ACK, RELEASE and DECLINE, written at once */
 	uint64_t duplicates; /* one address, two clients at one time */
 	volatile int *stop;  /* set by a signal */
 	struct bench_event event;
@@ -274,7 +274,8 @@ static inline uint32_t bench_number(const struct bench *b, const struct bench_cl
 
 /* --- what is kept and printed (bench_leases.c, bench_json.c, bench_perfdhcp.c) --- */
 
-int bench_leases_load(struct bench *b, const char *file);
+/* -EBADMSG: @ret_line is none of such a file. */
+int bench_leases_load(struct bench *b, const char *file, unsigned *ret_line);
 void bench_leases_write(struct bench *b, const struct bench_client *cl, const uint8_t mac[6]);
 void bench_ip(uint32_t addr, char out[INET_ADDRSTRLEN]);
 extern const char *const bench_phase_name[PH_MIX + 1];

@@ -168,6 +168,16 @@ static enum bench_state first_state(enum bench_phase kind)
 	return kind == PH_DORA || kind == PH_RETURN ? CL_WAIT_OFFER : CL_WAIT_ACK;
 }
 
+/* Or a later run would begin with a lease that is none any more. */
+static void write_given_back(struct bench *b, struct bench_client *cl)
+{
+	uint8_t mac[6];
+
+	bench_identity_mac(&b->conf, b->conf.first + bench_number(b, cl), mac);
+	cl->expiry = 0;
+	bench_leases_write(b, cl, mac);
+}
+
 void bench_exchange_begin(struct bench *b, uint32_t n, enum bench_phase kind, int64_t due_us)
 {
 	struct bench_client *cl = &b->client[n];
@@ -184,6 +194,7 @@ void bench_exchange_begin(struct bench *b, uint32_t n, enum bench_phase kind, in
 	if (kind == PH_RELEASE || kind == PH_DECLINE) { /* nobody answers these */
 		b->k.done++;
 		b->k.kind[kind].done++;
+		write_given_back(b, cl);
 		bench_forget(b, cl);
 		set_idle(b, cl);
 		return;

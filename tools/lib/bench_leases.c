@@ -1,6 +1,7 @@
 /*
  * twinbench: the file of leases, a line per ACK: hardware address, address, expiry, server
- * identifier, time of the ACK. Written while a run goes on, read at the start of a later one.
+ * identifier, time of the ACK; expiry 0 in a line of a RELEASE or DECLINE. Written while a run goes
+ * on, read at the start of a later one.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -27,45 +28,75 @@ void bench_leases_write(struct bench *b, const struct bench_client *cl, const ui
 		mac[1], mac[2], mac[3], mac[4], mac[5], ip, cl->expiry, id, b->now.sec);
 }
 
-static uint32_t parse_ip(const char *s)
+struct line {
+	uint8_t mac[6];
+	uint32_t addr, expiry, server;
+};
+
+static bool parse_ip(const char *s, uint32_t *ret)
 {
 	struct in_addr a;
+	bool good = inet_pton(AF_INET, s, &a) == 1;
 
-	return inet_aton(s, &a) ? ntohl(a.s_addr) : 0;
+	*ret = good ? ntohl(a.s_addr) : 0;
+	return good;
 }
 
-static void take_line(struct bench *b, const uint8_t mac[6], uint32_t addr, uint32_t expiry,
-		      uint32_t server)
+/* The time is not needed, and may be left out; the end of the line is needed, or it may be torn. */
+static bool parse_line(const char *text, struct line *l)
 {
-	uint32_t n = bench_identity_number(&b->conf, mac) - b->conf.first;
+	char ip[INET_ADDRSTRLEN], id[INET_ADDRSTRLEN];
+	uint8_t *m = l->mac;
+	int at = 0, end = 0;
+
+	(void)sscanf(text, "%2hhx:%2hhx:%2hhx:%2hhx:%2hhx:%2hhx %15s %" SCNu32 " %15s%n%*u%n",
+		     &m[0], &m[1], &m[2], &m[3], &m[4], &m[5], ip, &l->expiry, id, &at, &end);
+	return at && text[end ?: at] == '\n' && parse_ip(ip, &l->addr) && parse_ip(id, &l->server);
+}
+
+/* A later line of the same client counts. */
+static void take_line(struct bench *b, const struct line *l)
+{
+	uint32_t n = bench_identity_number(&b->conf, l->mac) - b->conf.first;
 	struct bench_client *cl;
 	uint8_t own[6];
 
 	if (n >= b->conf.clients)
 		return;
 	bench_identity_mac(&b->conf, b->conf.first + n, own);
-	if (memcmp(own, mac, 6))
+	if (memcmp(own, l->mac, 6))
 		return; /* of another seed */
 	cl = &b->client[n];
-	bench_held_drop(b->held, cl->held, n); /* a later line of the same client counts */
-	cl->addr = cl->held = addr;
-	cl->expiry = expiry;
-	cl->server_id = server;
-	(void)bench_held_take(b->held, addr, n, expiry, 0);
+	bench_forget(b, cl);
+	if (!l->expiry)
+		return; /* given back */
+	cl->addr = cl->held = l->addr;
+	cl->expiry = l->expiry;
+	cl->server_id = l->server;
+	(void)bench_held_take(b->held, l->addr, n, l->expiry, 0);
 }
 
-int bench_leases_load(struct bench *b, const char *file)
+int bench_leases_load(struct bench *b, const char *file, unsigned *ret_line)
 {
-	char ip[32], id[32];
-	uint32_t expiry;
-	uint8_t m[6];
 	FILE *f = fopen(file, "re");
+	struct line l;
+	char text[128];
+	int r = 0;
 
+	*ret_line = 0;
 	if (!f)
 		return -errno;
-	while (fscanf(f, "%hhx:%hhx:%hhx:%hhx:%hhx:%hhx %31s %" SCNu32 " %31s%*[^\n]", &m[0], &m[1],
-		      &m[2], &m[3], &m[4], &m[5], ip, &expiry, id) == 9)
-		take_line(b, m, parse_ip(ip), expiry, parse_ip(id));
+	while (!r && fgets(text, sizeof(text), f)) {
+		++*ret_line;
+		if (parse_line(text, &l))
+			take_line(b, &l);
+		else
+			r = -EBADMSG;
+	}
+	if (!r) {
+		*ret_line = 0;
+		r = ferror(f) ? -EIO : 0;
+	}
 	fclose(f);
-	return 0;
+	return r;
 }
