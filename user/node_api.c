@@ -232,8 +232,9 @@ static void add_given_up(const struct node *n, struct metrics *m)
 	dhcp_io_count_full(n->io);
 	for (unsigned i = 0; i < DHCP_IO_KINDS; i++)
 		add_with(m, "twinlease_datagrams_dropped_total", "kind", kind[i],
-			 "datagrams that the kernel dropped: their queue was full", false,
-			 (double)dhcp_io_counters(n->io)->full[i]);
+			 "datagrams that the kernel dropped: their queue was full; the kind of "
+			 "what relays broadcast is a guess",
+			 false, (double)dhcp_io_counters(n->io)->full[i]);
 	for (unsigned i = 0; i < DHCP_IO_KINDS; i++)
 		add_with(m, "twinlease_datagrams_stale_total", "kind", kind[i],
 			 "datagrams that waited too long", false, (double)n->count.stale[i]);

@@ -168,6 +168,20 @@ static void test_flood_by_broadcast(void **state)
 	flood(ALL, 0);
 }
 
+/* Both UDP sockets are handed these, and the kernel counts those that a filter leaves to the other
+ * beside those that found no room. */
+static void test_flood_by_relays_broadcast(void **state)
+{
+	(void)state;
+	flood(ALL, RELAY);
+}
+
+static void test_flood_to_the_subnet(void **state)
+{
+	(void)state;
+	flood(SUBNET_ALL, RELAY);
+}
+
 /* The port is shared between our own sockets alone: a second server finds it held. */
 static void test_second_server(void **state)
 {
@@ -189,6 +203,8 @@ int main(void)
 		cmocka_unit_test_teardown(test_sorted, close_io),
 		cmocka_unit_test_teardown(test_flood_by_relay, close_io),
 		cmocka_unit_test_teardown(test_flood_by_broadcast, close_io),
+		cmocka_unit_test_teardown(test_flood_by_relays_broadcast, close_io),
+		cmocka_unit_test_teardown(test_flood_to_the_subnet, close_io),
 		cmocka_unit_test_teardown(test_second_server, close_io),
 	};
 

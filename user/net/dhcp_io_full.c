@@ -4,7 +4,8 @@
  *
  * A packet socket's count is exact. A UDP socket's holds also what its filter left to the others:
  * the broadcasts that packet sockets hear are known and taken off; those of relays are not, but the
- * sum goes no further than what all UDP sockets of this host together found no room for.
+ * sum of both kinds goes no further than what all UDP sockets of this host together found no room
+ * for. Of which kind it was, is then a guess: DISCOVERs, of which most floods are.
  *
  * Called by the node every few seconds, and when somebody asks.
  * Spec: packet(7) (PACKET_STATISTICS), socket(7) (SO_MEMINFO), proc(5) (/proc/net/snmp).
@@ -68,21 +69,31 @@ static void ask_interface(struct dhcp_io *io, struct io_iface *i)
 	}
 }
 
+/* Return: how many were told, of @left at most. */
+static int64_t tell_kind(struct dhcp_io *io, enum dhcp_io_kind k, int64_t left)
+{
+	int64_t more = io->full.udp[k] - io->full.told[k];
+
+	if (more > left)
+		more = left;
+	if (more <= 0)
+		return 0;
+	io->counts.full[k] += (uint64_t)more;
+	io->full.told[k] += more;
+	return more;
+}
+
 void dhcp_io_count_full(struct dhcp_io *io)
 {
-	int64_t host = host_full() - io->full.host;
+	const int64_t *told = io->full.told;
+	int64_t left =
+		host_full() - io->full.host - told[DHCP_IO_REQUESTS] - told[DHCP_IO_DISCOVERS];
 
 	for (unsigned i = 0; i < io->n_ifaces; i++)
 		if (io->ifaces[i].fd[IO_UDP] >= 0)
 			ask_interface(io, &io->ifaces[i]);
-	for (unsigned k = 0; k < DHCP_IO_KINDS; k++) {
-		int64_t all = io->full.udp[k] < host ? io->full.udp[k] : host;
-
-		if (all <= io->full.told[k])
-			continue;
-		io->counts.full[k] += (uint64_t)(all - io->full.told[k]);
-		io->full.told[k] = all;
-	}
+	left -= tell_kind(io, DHCP_IO_DISCOVERS, left);
+	(void)tell_kind(io, DHCP_IO_REQUESTS, left);
 }
 
 void io_count_full_from_now(struct dhcp_io *io)
