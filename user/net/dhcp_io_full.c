@@ -52,11 +52,13 @@ static int64_t host_full(void)
 	return v;
 }
 
-/* UDP first: what comes in between is taken off too early, and found again the next time. */
-static void ask_interface(struct dhcp_io *io, struct io_iface *i)
+/* UDP first: what comes in between is taken off too early, and found again the next time.
+ * Return: how many packets are to be taken off. */
+static int64_t ask_interface(struct dhcp_io *io, struct io_iface *i)
 {
 	static const enum io_socket udp[] = { IO_UDP, IO_UDP_DISCOVERS },
 				    packet[] = { IO_PACKET, IO_PACKET_DISCOVERS };
+	int64_t packets = 0;
 
 	for (unsigned k = 0; k < DHCP_IO_KINDS; k++)
 		io->full.udp[k] += udp_dropped(i->fd[udp[k]], &i->dropped[k]);
@@ -64,8 +66,21 @@ static void ask_interface(struct dhcp_io *io, struct io_iface *i)
 		struct tpacket_stats st = packet_stats(i->fd[packet[k]]);
 
 		io->counts.full[k] += st.tp_drops;
-		for (unsigned j = 0; j < DHCP_IO_KINDS; j++)
-			io->full.udp[j] -= st.tp_packets;
+		packets += st.tp_packets;
+	}
+	return packets;
+}
+
+/* Packets that no UDP socket was ever handed, because a firewall or a checksum stood between, would
+ * hide what is lost later: no more of them are found again than there were in this look. */
+static void take_off(struct dhcp_io *io, int64_t packets)
+{
+	for (unsigned k = 0; k < DHCP_IO_KINDS; k++) {
+		int64_t least = io->full.told[k] - packets;
+
+		io->full.udp[k] -= packets;
+		if (io->full.udp[k] < least)
+			io->full.udp[k] = least;
 	}
 }
 
@@ -88,10 +103,12 @@ void dhcp_io_count_full(struct dhcp_io *io)
 	const int64_t *told = io->full.told;
 	int64_t left =
 		host_full() - io->full.host - told[DHCP_IO_REQUESTS] - told[DHCP_IO_DISCOVERS];
+	int64_t packets = 0;
 
 	for (unsigned i = 0; i < io->n_ifaces; i++)
 		if (io->ifaces[i].fd[IO_UDP] >= 0)
-			ask_interface(io, &io->ifaces[i]);
+			packets += ask_interface(io, &io->ifaces[i]);
+	take_off(io, packets);
 	left -= tell_kind(io, DHCP_IO_DISCOVERS, left);
 	(void)tell_kind(io, DHCP_IO_REQUESTS, left);
 }
