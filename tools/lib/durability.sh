@@ -56,7 +56,7 @@ measure_durability() {
 		D_text="$safe of $acks"
 	fi
 	trace_start
-	load --clients $((CLIENTS / (QUICK ? 8 : 4))) --seed many --window "$WINDOW"
+	load --clients $((CLIENTS / 4)) --exchanges $((CLIENTS / 4)) --seed many --window "$WINDOW" --period "$PERIOD"
 	trace_stop
 	read -r syncs acks safe < <(trace_read "${traces[@]}")
 	D_many=$(awk -v s="$syncs" -v n="$L_done" 'BEGIN { printf "%.2f", n ? s / n : 0 }')
