@@ -17,28 +17,29 @@ const struct fo_view *node_view(const struct node *n, const struct scope *s)
 /* --- replies
  * ---------------------------------------------------------------------------------------- */
 
+/* After too long the client has asked again (RFC 2131 §4.1), and is answered as well. */
+static bool in_time(int64_t waited_us, uint8_t *reply, size_t len)
+{
+	if (waited_us > NODE_LATE_US)
+		return false;
+	return waited_us < 1000000 ||
+	       dhcp_reply_shorten(reply, len, (uint32_t)((waited_us + 999999) / 1000000));
+}
+
 void node_send_reply(struct node *n, const void *payload, uint32_t len)
 {
 	uint8_t buf[DHCP_IO_PAYLOAD_MAX];
 	struct out_reply head;
-	int64_t waited;
 
 	memcpy(&head, payload, sizeof(head));
 	if (len < sizeof(head) + head.len || head.len > sizeof(buf))
 		return;
-	/* the client has asked again by now (RFC 2131 §4.1), and is answered as well */
-	waited = n->now.mono.us - head.decided.us;
-	if (waited > NODE_LATE_US) {
+	memcpy(buf, (const uint8_t *)payload + sizeof(head), head.len);
+	if (!in_time(n->now.mono.us - head.decided.us, buf, head.len)) {
 		n->count.late++;
 		return;
 	}
-	payload = (const uint8_t *)payload + sizeof(head);
-	if (waited >= 1000000) {
-		memcpy(buf, payload, head.len);
-		dhcp_reply_shorten(buf, head.len, (uint32_t)((waited + 999999) / 1000000));
-		payload = buf;
-	}
-	dhcp_io_send(n->io, &head.dest, payload, head.len);
+	dhcp_io_send(n->io, &head.dest, buf, head.len);
 	n->count.replies++;
 }
 

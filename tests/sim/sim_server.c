@@ -47,10 +47,10 @@ static void send_reply(struct world *w, struct server *s, const struct out_reply
 	uint32_t sec = (uint32_t)((waited + SEC - 1) / SEC);
 	struct out_reply left = *o; /* as dhcp_reply_shorten */
 
-	if (waited > LATE_US)
+	if (waited > LATE_US || (waited >= SEC && left.r.lease && left.r.lease <= sec))
 		return;
 	if (waited >= SEC && left.r.lease)
-		left.r.lease = left.r.lease > sec ? left.r.lease - sec : 1;
+		left.r.lease -= sec;
 	check_reply(w, s, &left);
 	dgram_reply(w, s, &left.r);
 }

@@ -325,22 +325,51 @@ size_t dhcp_reply_encode(const struct dhcp_msg *req, const struct dhcp_reply *r,
 	return finish(&pl, buf, limit, req);
 }
 
-static void lessen(uint8_t *p, uint32_t sec)
+/* The value of an option of @len octets in a field that we have written; NULL: it is not there. */
+static uint8_t *value_in(uint8_t *field, size_t size, uint8_t code, uint8_t len)
 {
-	uint32_t v = (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 | p[3];
-	struct wr w = wr_init(p, 4);
-
-	if (v != UINT32_MAX)
-		wr_u32(&w, v > sec ? v - sec : 1);
+	for (size_t i = 0; i + 2 + len <= size && field[i] != DHO_END; i += 2u + field[i + 1])
+		if (field[i] == code && field[i + 1] == len)
+			return field + i + 2;
+	return NULL;
 }
 
-/* They are in the options field: they are put there before all that is long. */
-void dhcp_reply_shorten(uint8_t *msg, size_t len, uint32_t sec)
+/* Where long relay information leaves no room for the lease times, they are in file or in sname. */
+static uint8_t *value_of(uint8_t *msg, size_t len, uint8_t code)
 {
-	for (size_t i = DHCP_OPTIONS_OFF; i + 6 <= len && msg[i] != DHO_END; i += 2u + msg[i + 1])
-		if (msg[i] == DHO_LEASE_TIME || msg[i] == DHO_RENEWAL_TIME ||
-		    msg[i] == DHO_REBINDING_TIME)
-			lessen(msg + i + 2, sec);
+	size_t room = len > DHCP_OPTIONS_OFF ? len - DHCP_OPTIONS_OFF : 0;
+	uint8_t *v = value_in(msg + DHCP_OPTIONS_OFF, room, code, 4);
+	const uint8_t *over = value_in(msg + DHCP_OPTIONS_OFF, room, DHO_OVERLOAD, 1);
+
+	if (!v && over && *over & DHCP_OVERLOAD_FILE)
+		v = value_in(msg + DHCP_OFF_FILE, DHCP_FILE_LEN, code, 4);
+	if (!v && over && *over & DHCP_OVERLOAD_SNAME)
+		v = value_in(msg + DHCP_OFF_SNAME, DHCP_SNAME_LEN, code, 4);
+	return v;
+}
+
+static uint32_t time_at(const uint8_t *v)
+{
+	struct rd r = rd_init(v, 4);
+
+	return v ? rd_u32(&r) : SEC_INFINITE;
+}
+
+bool dhcp_reply_shorten(uint8_t *msg, size_t len, uint32_t sec)
+{
+	static const uint8_t times[] = { DHO_LEASE_TIME, DHO_RENEWAL_TIME, DHO_REBINDING_TIME };
+
+	if (time_at(value_of(msg, len, DHO_LEASE_TIME)) <= sec)
+		return false;
+	for (size_t i = 0; i < sizeof(times); i++) {
+		uint8_t *v = value_of(msg, len, times[i]);
+		uint32_t was = time_at(v);
+		struct wr w = wr_init(v, 4);
+
+		if (was != SEC_INFINITE)
+			wr_u32(&w, was > sec ? was - sec : 1);
+	}
+	return true;
 }
 
 struct dhcp_dest dhcp_reply_dest(const struct dhcp_msg *req, const struct dhcp_reply *r)

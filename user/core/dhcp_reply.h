@@ -37,9 +37,11 @@ size_t dhcp_reply_encode(const struct dhcp_msg *req, const struct dhcp_reply *r,
  *
  * A lease ends when it was decided to end. A client counts from when it asked, which may have been
  * again while the reply waited (RFC 2131 §4.4.1), so that has to hear of the time that is left. An
- * infinite lease stays infinite; no time becomes less than one second.
+ * infinite lease stays infinite; T1 and T2 do not become 0.
+ *
+ * Return: false when nothing is left of the lease: the reply would promise what is over.
  */
-void dhcp_reply_shorten(uint8_t *msg, size_t len, uint32_t sec);
+bool dhcp_reply_shorten(uint8_t *msg, size_t len, uint32_t sec);
 
 /* Where the reply goes, RFC 2131 §4.1: giaddr, then a NAK to all, then ciaddr, then by the
  * broadcast flag. A client whose hardware address is not six octets long or who gets no address

@@ -210,7 +210,7 @@ static void test_options_by_type(void **state)
 static void assert_times(uint32_t sec, uint32_t lease, uint32_t renew, uint32_t rebind)
 {
 	encode();
-	dhcp_reply_shorten(out, out_len, sec);
+	assert_true(dhcp_reply_shorten(out, out_len, sec));
 	assert_int_equal(dhcp_msg_decode_any(out, out_len, &got), DHCP_OK);
 	assert_int_equal(dhcp_opt_u32(&got, DHO_LEASE_TIME, 0), lease);
 	assert_int_equal(dhcp_opt_u32(&got, DHO_RENEWAL_TIME, 0), renew);
@@ -225,13 +225,29 @@ static void test_times_of_a_late_reply(void **state)
 	begin(DHCPREQUEST);
 	assert_times(3, 3597, 1797, 3147);
 	assert_times(1800, 1800, 1, 1350); /* never none */
+	assert_times(3599, 1, 1, 1);
+	assert_false(dhcp_reply_shorten(out, out_len, 1)); /* it is over */
 	reply.lease = SEC_INFINITE;
 	assert_times(3, SEC_INFINITE, 1797, 3147);
 	reply.lease = 0; /* INFORM */
 	encode();
 	memcpy(before, out, out_len);
-	dhcp_reply_shorten(out, out_len, 3);
+	assert_true(dhcp_reply_shorten(out, out_len, 3));
 	assert_memory_equal(out, before, out_len);
+}
+
+/* Relay information of some 290 octets leaves no room for them in the options field. */
+static void test_times_of_a_late_reply_aside(void **state)
+{
+	static const uint8_t half[150];
+
+	(void)state;
+	for (uint8_t n = 100; n < sizeof(half); n++) {
+		begin(DHCPREQUEST);
+		db_opt(&b, DHO_RELAY_AGENT, half, sizeof(half));
+		db_opt(&b, DHO_RELAY_AGENT, half, n);
+		assert_times(3, 3597, 1797, 3147);
+	}
 }
 
 /* --- which configured options, in which order ----------------------------------------------------
@@ -492,6 +508,7 @@ int main(void)
 		cmocka_unit_test(test_header),
 		cmocka_unit_test(test_options_by_type),
 		cmocka_unit_test(test_times_of_a_late_reply),
+		cmocka_unit_test(test_times_of_a_late_reply_aside),
 		cmocka_unit_test(test_order),
 		cmocka_unit_test(test_routers_when_classless_do_not_fit),
 		cmocka_unit_test(test_size_limits),
