@@ -7,8 +7,8 @@
  */
 #include "core/fo_endpoint_priv.h"
 
-/* What the partner refused it may take now, for what it told since was refused in favour of it. Who
- * does not agree all the same asks ever less often, down to the pace of the first retry. */
+/* What our own kind refused it may take now, for what it told since was refused in favour of it. Who
+ * does not agree all the same asks ever less often, down to once a minute. */
 void fo_retry_sooner(struct fo_endpoint *e)
 {
 	mono_t at = mono_add_us(e->now.mono, (int64_t)e->sooner_sec * FO_SEC_US);
@@ -22,17 +22,22 @@ void fo_retry_sooner(struct fo_endpoint *e)
 /* Our own kind has news of what it refuses, which come at once, or cross ours on the wire: then
  * what is left of ours is told again. An ISC changes its mind less often (failover-behaviour §5.6).
  */
-static uint32_t retry_sec(const struct fo_endpoint *e)
+static uint32_t pace_sec(const struct fo_endpoint *e)
 {
 	return e->retry_sec ? e->retry_sec : e->own_kind ? FO_SOONER_SEC : FO_RETRY_SEC;
 }
 
+/* What the partner lacks has a time of its own, so that it neither comes with every retry of what
+ * is refused for a reason that passes, nor slows those down (decision A16). */
 void fo_retry_later(struct fo_endpoint *e, enum fo_reject why)
 {
-	uint32_t sec = why == FO_REJECT_ILLEGAL_ADDRESS ? FO_RETRY_MAX_SEC
-		       : why == FO_REJECT_TIME_MISMATCH ? FO_RETRY_SEC
-							: retry_sec(e);
+	uint32_t sec = why == FO_REJECT_TIME_MISMATCH ? FO_RETRY_SEC : pace_sec(e);
 
+	if (why == FO_REJECT_ILLEGAL_ADDRESS) {
+		e->lacked_at = mono_min(e->lacked_at,
+					mono_add_us(e->now.mono, FO_RETRY_MAX_SEC * FO_SEC_US));
+		return;
+	}
 	e->rejected++;
 	e->retry_at = mono_min(e->retry_at, mono_add_us(e->now.mono, (int64_t)sec * FO_SEC_US));
 }
@@ -123,8 +128,8 @@ const char *fo_next_try(const struct fo_endpoint *e, bool dirty, enum fo_reject 
 		return "it is sent again in an hour, or with the next connection";
 	if (reason == FO_REJECT_TIME_MISMATCH)
 		return "it is sent again when the clocks agree";
-	return retry_sec(e) > FO_RETRY_SEC   ? "it is sent again later, within an hour"
-	       : retry_sec(e) < FO_RETRY_SEC ? "it is sent again within a minute"
+	return pace_sec(e) > FO_RETRY_SEC   ? "it is sent again later, within an hour"
+	       : pace_sec(e) < FO_RETRY_SEC ? "it is sent again within a minute"
 					     : "it is sent again in a minute";
 }
 
@@ -263,7 +268,7 @@ void fo_updates_reset(struct fo_endpoint *e)
 	fo_isc_first_reset(e);
 	e->dump.active = e->asked_of_us = false;
 	e->dump.flights = 0;
-	fo_updates_retry(e);
+	fo_updates_retry_all(e);
 	retries_begin_anew(e);
 }
 
@@ -291,21 +296,42 @@ const struct lease *fo_next_mine(const struct fo_endpoint *e, uint64_t addr)
 	return NULL;
 }
 
+/* Into the queue again: what the partner lacks, or all else that it has refused. */
+static void put_back(struct fo_endpoint *e, bool lacked)
+{
+	const struct lease *l;
+
+	for (uint64_t a = 0; (l = fo_next_mine(e, a)); a = (uint64_t)l->addr + 1)
+		if (l->flags & LEASE_DIRTY && pool_is_in_flight(e->pool, l->addr) &&
+		    pool_is_lacked(e->pool, l->addr) == lacked &&
+		    !fo_is_flying(e, l->addr, false))
+			pool_in_flight(e->pool, l->addr, false);
+	fo_run_retry(e, lacked);
+}
+
 void fo_updates_retry(struct fo_endpoint *e)
 {
-	uint32_t sec = retry_sec(e) * 2;
-	const struct lease *l;
+	uint32_t sec = pace_sec(e) * 2;
 
 	e->retry_at = MONO_NEVER;
 	if (!e->rejected)
 		return;
 	e->rejected = 0;
 	e->retry_sec = sec < FO_RETRY_MAX_SEC ? sec : FO_RETRY_MAX_SEC;
-	for (uint64_t a = 0; (l = fo_next_mine(e, a)); a = (uint64_t)l->addr + 1)
-		if (l->flags & LEASE_DIRTY && pool_is_in_flight(e->pool, l->addr) &&
-		    !fo_is_flying(e, l->addr, false))
-			pool_in_flight(e->pool, l->addr, false);
-	fo_run_retry(e);
+	put_back(e, false);
+}
+
+void fo_lacked_retry(struct fo_endpoint *e)
+{
+	e->lacked_at = MONO_NEVER;
+	if (pool_lacked_count(e->pool, e->conf->relation))
+		put_back(e, true);
+}
+
+void fo_updates_retry_all(struct fo_endpoint *e)
+{
+	fo_updates_retry(e);
+	fo_lacked_retry(e);
 }
 
 void fo_updates_forget(struct fo_endpoint *e)

@@ -271,8 +271,9 @@ static void ask_for_more(struct fo_endpoint *e, int64_t again_us)
 static uint32_t busy(const struct fo_endpoint *e)
 {
 	uint32_t dirty = pool_dirty_count(e->pool, e->conf->relation);
+	uint32_t waits = e->rejected + pool_lacked_count(e->pool, e->conf->relation);
 
-	return dirty > e->rejected ? dirty - e->rejected : 0;
+	return dirty > waits ? dirty - waits : 0;
 }
 
 /* Return: addresses given. What finds no room now follows when these have arrived. */

@@ -37,7 +37,7 @@ const char *fo_closing_begin(struct fo_endpoint *e)
 		 fo_owed(e), 0);
 	fo_persist(e); /* so that there is a commit to wait for */
 	fo_refresh_view(e);
-	fo_updates_retry(e);
+	fo_updates_retry_all(e);
 	return NULL;
 }
 

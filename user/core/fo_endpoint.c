@@ -225,7 +225,7 @@ static void carry_out(struct fo_endpoint *e, const struct fo_step *st, uint8_t f
 	if (todo & (FO_DO_SEND_UPDREQ | FO_DO_SEND_UPDREQALL))
 		fo_updates_ask(e, todo & FO_DO_SEND_UPDREQALL);
 	if (todo & FO_DO_SEND_UPDATES)
-		fo_updates_retry(e);
+		fo_updates_retry_all(e);
 	if (todo & FO_DO_BALANCE)
 		e->balance_at = e->poolreq_at = e->now.mono;
 	arm(e, todo, st->recover_until);
@@ -332,7 +332,7 @@ struct fo_endpoint *fo_endpoint_init(void *mem, size_t size, const struct fo_con
 	e->sooner_sec = FO_SOONER_SEC;
 	e->isc = c->dialect == FO_DIALECT_ISC;
 	e->handshake_at = e->contact_at = e->tell_at = e->settle_at = e->startup_at = e->safe_at =
-		e->ack_at = e->retry_at = e->ask_at = MONO_NEVER;
+		e->ack_at = e->retry_at = e->lacked_at = e->ask_at = MONO_NEVER;
 	e->lazy.at = e->told.at = e->first_until = MONO_NEVER;
 	e->balance_at = mono_add_us(now->mono, FO_BALANCE_US);
 	e->operational_at = mono_add_us(now->mono, FO_OPERATIONAL_SEC * FO_SEC_US);
@@ -403,6 +403,8 @@ void fo_endpoint_tick(struct fo_endpoint *e, const struct now *now)
 		fo_write_acked(e);
 	if (fo_due(e->retry_at, now))
 		fo_updates_retry(e);
+	if (fo_due(e->lacked_at, now))
+		fo_lacked_retry(e);
 	fo_updates_begin(e);
 	fo_updates_ask_again(e);
 	pump(e);
@@ -439,6 +441,7 @@ mono_t fo_endpoint_next(const struct fo_endpoint *e)
 	mono_t t = mono_min(next_of_link(e), mono_min(e->startup_at, e->safe_at));
 
 	t = mono_min(t, mono_min(e->retry_at, e->operational_at));
+	t = mono_min(t, e->lacked_at);
 	t = mono_min(t, mono_min(e->lazy.at, e->ask_at));
 	t = mono_min(t, fo_closing(e) ? e->closing_until : e->balance_at);
 	t = mono_min(t, wall_timer(e, e->recover_until));

@@ -27,7 +27,7 @@
 #define FO_ACK_DELAY_US 100000		  /* failover-behaviour §8 */
 #define FO_TELL_LATER_US (2 * FO_SEC_US)  /* failover-behaviour §3.7, 6 */
 #define FO_OPERATIONAL_SEC 10		  /* decision A9 */
-#define FO_RETRY_SEC 60			  /* first retry of what an ISC rejected; doubles */
+#define FO_RETRY_SEC 60			  /* first retry of what an ISC rejected; most of SOONER */
 #define FO_SOONER_SEC 1			  /* first retry towards our own kind; doubles */
 #define FO_RETRY_MAX_SEC 3600		  /* decision A16 */
 #define FO_BALANCE_US (60 * FO_SEC_US)	  /* at least this often */
@@ -149,7 +149,7 @@ struct fo_endpoint {
 
 	/* timers: MONO_NEVER when not armed */
 	mono_t handshake_at, contact_at, tell_at, settle_at, startup_at, safe_at, ack_at, retry_at,
-		balance_at, balanced, given_at, poolreq_at, progress, acked, operational_at;
+		lacked_at, balance_at, balanced, given_at, poolreq_at, progress, acked, operational_at;
 	mono_t closing_until; /* being shut down: service has ended, the partner learns the rest */
 	uint64_t closing_batch; /* with this commit the end of service is in force; 0 no shutdown */
 	uint32_t recover_until; /* UTC sec; 0 not waiting */
@@ -311,6 +311,8 @@ void fo_updates_acked(struct fo_endpoint *e, const struct fo_msg *m);
 void fo_write_acked(struct fo_endpoint *e);    /* some of what waits in e->lazy */
 void fo_updates_reset(struct fo_endpoint *e);  /* the link is gone */
 void fo_updates_retry(struct fo_endpoint *e);  /* rejected ones again */
+void fo_lacked_retry(struct fo_endpoint *e);   /* those that the partner lacks */
+void fo_updates_retry_all(struct fo_endpoint *e);
 void fo_updates_forget(struct fo_endpoint *e); /* FO_DO_CLEAR_ACKED */
 void fo_retry_sooner(struct fo_endpoint *e);   /* the partner lacks them: it has just said so */
 /* Until the retry, which for a range that the partner lacks is an hour away (decision A16). */
@@ -331,7 +333,7 @@ uint64_t fo_run_behind(const struct fo_endpoint *e, const struct lease *run); /*
 enum fo_reject fo_receive_run(struct fo_endpoint *e, const struct binding_update *u, uint32_t n);
 /* Acknowledged or (@reject) refused. Return: false when the run has changed since. */
 bool fo_run_acked(struct fo_endpoint *e, const struct fo_sent *s, const struct fo_binding *b);
-void fo_run_retry(struct fo_endpoint *e);  /* refused ones again */
+void fo_run_retry(struct fo_endpoint *e, bool lacked); /* refused ones again */
 void fo_run_forget(struct fo_endpoint *e); /* what the partner knows of them */
 /* Make each address's own record of what the run says: for a partner that knows no runs. */
 void fo_run_expand(struct fo_endpoint *e, const struct lease *run);

@@ -211,12 +211,13 @@ bool fo_run_acked(struct fo_endpoint *e, const struct fo_sent *s, const struct f
 }
 
 /* Runs in flight of which no message is on its way. */
-void fo_run_retry(struct fo_endpoint *e)
+void fo_run_retry(struct fo_endpoint *e, bool lacked)
 {
 	const struct lease *run;
 
 	for (uint64_t a = 0; (run = fo_next_run(e, a)); a = fo_run_behind(e, run))
 		if (run->flags & LEASE_DIRTY && pool_run_is_in_flight(e->pool, run->addr) &&
+		    pool_run_is_lacked(e->pool, run->addr) == lacked &&
 		    !fo_is_flying(e, run->addr, true))
 			pool_run_in_flight(e->pool, run->addr, false);
 }

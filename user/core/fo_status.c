@@ -32,6 +32,8 @@ static void next_alone(const struct fo_endpoint *e, struct fo_status *s)
 
 static void next_words(const struct fo_endpoint *e, struct fo_status *s)
 {
+	mono_t again = mono_min(e->retry_at, e->lacked_at);
+
 	if (fo_closing(e)) {
 		s->next = "SHUTDOWN when the partner has acknowledged everything; else served "
 			  "again";
@@ -82,9 +84,9 @@ static void next_words(const struct fo_endpoint *e, struct fo_status *s)
 		break;
 	case FO_NORMAL:
 		s->next = "COMMUNICATIONS-INTERRUPTED when the partner is silent";
-		if (e->rejected) {
+		if (again.us != MONO_NEVER.us) {
 			s->next = "updates that the partner refused are sent again";
-			s->next_at = wall_of(e, e->retry_at);
+			s->next_at = wall_of(e, again);
 		}
 		break;
 	case FO_STATE_NONE:

@@ -323,7 +323,7 @@ static void begin_dump(struct fo_endpoint *e, uint32_t xid)
 
 	e->asked_of_us = false;
 	e->dump_at = mono_add_us(e->now.mono, FO_DUMP_MIN_US);
-	fo_updates_retry(e);
+	fo_updates_retry_all(e);
 	note_all(e);
 	if (!e->runs && e->rec.end.owes_all)
 		fo_run_expand_all(e);

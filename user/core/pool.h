@@ -141,6 +141,8 @@ uint32_t pool_dirty_count(const struct pool *p, unsigned relation); /* queued + 
  * changes, or is put back. */
 void pool_lacked(struct pool *p, uint32_t addr);
 void pool_run_lacked(struct pool *p, uint32_t addr);
+bool pool_is_lacked(const struct pool *p, uint32_t addr);
+bool pool_run_is_lacked(const struct pool *p, uint32_t addr);
 uint32_t pool_lacked_count(const struct pool *p, unsigned relation); /* of the dirty ones */
 
 /* --- what the partner has yet to tell: a mark per address, in memory only ----------------------

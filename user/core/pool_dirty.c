@@ -152,11 +152,14 @@ void pool_in_flight(struct pool *p, uint32_t addr, bool in_flight)
 	set_in_flight(p, pool_row_of(p, addr), addr, in_flight);
 }
 
+static bool has(const struct pool *p, uint32_t id, unsigned flag)
+{
+	return id && p->rows[id].flags & flag;
+}
+
 bool pool_is_in_flight(const struct pool *p, uint32_t addr)
 {
-	uint32_t id = pool_row_of(p, addr);
-
-	return id && p->rows[id].flags & ROW_IN_FLIGHT;
+	return has(p, pool_row_of(p, addr), ROW_IN_FLIGHT);
 }
 
 /* The row of the run that begins at @addr, 0 none. */
@@ -174,9 +177,7 @@ void pool_run_in_flight(struct pool *p, uint32_t addr, bool in_flight)
 
 bool pool_run_is_in_flight(const struct pool *p, uint32_t addr)
 {
-	uint32_t run = run_at(p, addr);
-
-	return run && p->rows[run].flags & ROW_IN_FLIGHT;
+	return has(p, run_at(p, addr), ROW_IN_FLIGHT);
 }
 
 static void set_lacked(struct pool *p, uint32_t id, uint32_t addr)
@@ -198,6 +199,16 @@ void pool_lacked(struct pool *p, uint32_t addr)
 void pool_run_lacked(struct pool *p, uint32_t addr)
 {
 	set_lacked(p, run_at(p, addr), addr);
+}
+
+bool pool_is_lacked(const struct pool *p, uint32_t addr)
+{
+	return has(p, pool_row_of(p, addr), ROW_LACKED);
+}
+
+bool pool_run_is_lacked(const struct pool *p, uint32_t addr)
+{
+	return has(p, run_at(p, addr), ROW_LACKED);
 }
 
 uint32_t pool_lacked_count(const struct pool *p, unsigned relation)

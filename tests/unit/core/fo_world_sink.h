@@ -95,6 +95,7 @@ static void sink_refused(void *ctx, const struct fo_refusal *r)
 	struct node *n = ctx;
 
 	n->refusals++;
+	n->lacked += !r->by_us && r->reason == FO_REJECT_ILLEGAL_ADDRESS;
 	n->refused = *r;
 	n->refused_ours = *r->ours;
 	n->refused_theirs = *r->theirs;

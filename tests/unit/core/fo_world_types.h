@@ -94,6 +94,7 @@ struct node {
 	char last_event[64], last_why[128];
 	unsigned events, clock_events, updates_left, multi;
 	unsigned runs_written, runs_left, runs_refused;
+	unsigned lacked;   /* updates refused by a partner that has no such range */
 	unsigned refusals; /* updates refused, either way; the last one: */
 	struct fo_refusal refused;
 	struct lease refused_ours, refused_theirs;

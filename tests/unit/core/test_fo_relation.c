@@ -190,9 +190,55 @@ static void test_contact_does_not_wait(void **state)
 	world_done(w);
 }
 
+/* --- what the partner lacks ------------------------------------------------------------------- */
+
+static void lease_to(struct node *n, uint32_t addr, unsigned client, uint32_t serial)
+{
+	uint32_t at = (uint32_t)(BASE + n->w->us / SEC);
+	struct lease_client c = client_of(client);
+	struct lease l = *pool_get(n->pool, addr);
+
+	l.state = l.acked_state = LEASE_ACTIVE;
+	l.flags = LEASE_DIRTY;
+	l.serial = serial;
+	l.stos = l.cltt = l.starts = at;
+	l.expires = at + 4000;
+	l.key = lease_client_key(&secret, &c);
+	TURN(n, now);
+	fo_store(n->ep, &l, &c);
+	turn_end(n);
+}
+
+/* It is told once an hour (A16), also while other updates are refused and told again; and it does
+ * not make these wait. */
+static void test_lacked_has_its_own_pace(void **state)
+{
+	struct scope_table all;
+	struct world *w = pair_with_own_scope(2, false, &all);
+	uint32_t first = w->ranges[0].first;
+
+	(void)state;
+	w->check_promises = false;
+	run(w, 5);
+	lease_to(P, all.ranges[1].first, 1, 5);
+	run(w, 5);
+	assert_int_equal(pool_lacked_count(P->pool, 0), 2); /* the lease, and its range's run */
+	assert_int_equal(P->ep->rejected, 0);
+	for (unsigned i = 0; i < 1200; i++) { /* meanwhile others are refused */
+		lease_to(P, first + 1, 3, 1000 + i);
+		fo_retry_later(P->ep, FO_REJECT_LESS_CRITICAL);
+		run(w, 1);
+	}
+	assert_true(P->ep->retry_sec || !P->ep->rejected);
+	assert_int_equal(pool_lacked_count(P->pool, 0), 2);
+	assert_int_equal(P->lacked, 2); /* once each, within this hour */
+	world_done(w);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_lacked_has_its_own_pace),
 		cmocka_unit_test(test_clocks_apart),
 		cmocka_unit_test(test_clocks_too_far_apart),
 		cmocka_unit_test(test_primary_decides),
