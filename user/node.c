@@ -126,6 +126,7 @@ int node_start(struct node *n, char err[256])
 		r = node_sockets_start(n);
 	if (r < 0)
 		return r;
+	node_watch_overload_later(n);
 	node_turn_end(n);
 	return 0;
 }

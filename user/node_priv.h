@@ -152,7 +152,7 @@ struct node {
 	struct node_counters count;
 	struct { /* what was given up, as of the last look; before it began */
 		uint64_t sum, before[DHCP_IO_KINDS];
-		unsigned quiet;
+		unsigned quiet, later; /* looks */
 		bool told;
 	} overload;
 	struct { /* SIGHUP */
@@ -244,6 +244,8 @@ const char *node_clock_accept(struct node *n); /* NULL, or why there is nothing 
 void node_watch_disk(struct node *n);
 void node_watch_interfaces(struct node *n);
 void node_watch_overload(struct node *n);
+/* What came while nobody listened, until the store was read or we went on, is no overload. */
+void node_watch_overload_later(struct node *n);
 
 /* node_certificates.c */
 bool node_certificates_of(struct node_relation *r); /* told where they end soon; false: not all */

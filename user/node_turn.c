@@ -42,6 +42,7 @@ static void thaw(struct node *n)
 
 	if (gap < CONTACT_LEAST_US)
 		return;
+	node_watch_overload_later(n);
 	if (beyond_lead_time(n, gap)) {
 		n->count.frozen++;
 		log_event(LOG_L_WARNING, "was-frozen", "for_ms=%" PRId64 " as-after=restart",

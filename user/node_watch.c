@@ -11,6 +11,7 @@
 #define FULL_PERCENT 90
 #define FREE_AGAIN_PERCENT 85
 #define OVERLOAD_QUIET 5 /* looks without anything given up, until it is over */
+#define OVERLOAD_LATER 2 /* looks until what has waited for us is given up for certain */
 
 static unsigned used_percent(const struct lease_store_stats *st)
 {
@@ -69,14 +70,9 @@ static void say_overload(const struct node *n, enum log_level level, const char 
 }
 
 /* Once when it begins, once when it is over, with how many went without an answer in between. */
-void node_watch_overload(struct node *n)
+static void tell_overload(struct node *n, bool more)
 {
-	uint64_t sum = 0;
-
-	dhcp_io_count_full(n->io);
-	for (unsigned k = 0; k < DHCP_IO_KINDS; k++)
-		sum += given_up(n, k);
-	if (sum != n->overload.sum) {
+	if (more) {
 		n->overload.quiet = 0;
 		if (!n->overload.told)
 			say_overload(n, LOG_L_WARNING, "overload");
@@ -85,6 +81,24 @@ void node_watch_overload(struct node *n)
 		say_overload(n, LOG_L_INFO, "overload-over");
 		n->overload.told = false;
 	}
+}
+
+void node_watch_overload_later(struct node *n)
+{
+	n->overload.later = OVERLOAD_LATER;
+}
+
+void node_watch_overload(struct node *n)
+{
+	uint64_t sum = 0;
+
+	dhcp_io_count_full(n->io);
+	for (unsigned k = 0; k < DHCP_IO_KINDS; k++)
+		sum += given_up(n, k);
+	if (n->overload.later)
+		n->overload.later--;
+	else
+		tell_overload(n, sum != n->overload.sum);
 	n->overload.sum = sum;
 	for (unsigned k = 0; !n->overload.told && k < DHCP_IO_KINDS; k++)
 		n->overload.before[k] = given_up(n, k);

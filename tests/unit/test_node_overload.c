@@ -122,6 +122,57 @@ static void the_oldest_hold_up_nobody(void **state)
 	assert_true(offers() >= 9);
 }
 
+/* 100 DISCOVERs that were sent before are heard, too late. */
+static void hear_too_late(void)
+{
+	uint64_t before = node->count.stale[DHCP_IO_DISCOVERS];
+
+	atomic_store(&wall_offset, ONE_SECOND);
+	wait_until(node->count.stale[DHCP_IO_DISCOVERS] == before + 100);
+	atomic_store(&wall_offset, 0);
+}
+
+static bool overload_is_told(void)
+{
+	node->next_refresh.us = 0;
+	turn();
+	return node->overload.told;
+}
+
+/* What came while the store was read is given up, and no overload; what comes after that is. */
+static void the_start_is_no_overload(void **state)
+{
+	char err[256];
+
+	(void)state;
+	configure(NULL);
+	assert_int_equal(node_open(base, conf, &node, err), 0);
+	send_many(DHCPDISCOVER, 0, 100);
+	assert_int_equal(node_start(node, err), 0);
+	hear_too_late();
+	assert_false(overload_is_told());
+	assert_false(overload_is_told());
+	send_many(DHCPDISCOVER, 0, 100);
+	hear_too_late();
+	assert_true(overload_is_told());
+}
+
+/* Nor what came while the node stood still. */
+static void a_thaw_is_no_overload(void **state)
+{
+	alone(state);
+	(void)overload_is_told(); /* the start is over */
+	(void)overload_is_told();
+	send_many(DHCPDISCOVER, 0, 100);
+	node->last_turn.mono.us -= 2000000;
+	hear_too_late();
+	assert_false(overload_is_told());
+	assert_false(overload_is_told());
+	send_many(DHCPDISCOVER, 0, 100);
+	hear_too_late();
+	assert_true(overload_is_told());
+}
+
 /* While clients flood, the partner is heard before all of theirs has been, and answered. */
 static void the_partner_is_heard_meanwhile(void **state)
 {
@@ -156,6 +207,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(few_requests_hold_up_nobody, setup, teardown),
 		cmocka_unit_test_setup_teardown(the_oldest_are_given_up, setup, teardown),
 		cmocka_unit_test_setup_teardown(the_oldest_hold_up_nobody, setup, teardown),
+		cmocka_unit_test_setup_teardown(the_start_is_no_overload, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_thaw_is_no_overload, setup, teardown),
 		cmocka_unit_test_setup_teardown(the_partner_is_heard_meanwhile, setup, teardown),
 	};
 
