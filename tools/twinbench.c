@@ -104,7 +104,14 @@ static uint32_t count_leases(const struct bench *b)
 	return n;
 }
 
-/* Returns whether every phase went without a failure and without a NAK. */
+/* Who was due and did not begin, or began and was stopped, waited as well: no percentile has them.
+ */
+static bool is_clean(const struct bench_counters *k)
+{
+	return !k->failed && !k->naks && !k->busy && k->started == k->done && !stop;
+}
+
+/* Returns whether every exchange of every phase was done, and nobody got a NAK. */
 static bool run(struct bench *b, const struct options *o)
 {
 	bool clean = true;
@@ -113,7 +120,7 @@ static bool run(struct bench *b, const struct options *o)
 		printf("{\"clients\": %" PRIu32 ", \"phases\": [", b->conf.clients);
 	for (unsigned i = 0; i < o->n_phases && !stop; i++) {
 		bench_run_phase(b, o->phase[i]);
-		clean = clean && !b->k.failed && !b->k.naks;
+		clean = clean && is_clean(&b->k);
 		if (o->perfdhcp) {
 			bench_print_perfdhcp(stdout, &b->conf, &b->k);
 			continue;

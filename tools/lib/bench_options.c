@@ -62,7 +62,7 @@ static const char usage[] =
 	"  --resume FILE       begin with the leases of such a file\n"
 	"  --buckets           OFFERs per server and RFC 3074 bucket\n"
 	"  --perfdhcp          print the counters as perfdhcp does (and never send again)\n"
-	"  --strict            exit 1 unless every exchange was done and nobody got a NAK\n"
+	"  --strict            exit 1 unless all that was due was done and nobody got a NAK\n"
 	"Exit: 0 it ran; 1 an address was given twice (or --strict); 2 usage.\n";
 
 void bench_die(const char *what, const char *value)
