@@ -93,7 +93,8 @@ enum bench_state { CL_IDLE, CL_WAIT_OFFER, CL_WAIT_ACK, CL_LISTEN };
 
 /* Latencies: log-linear, 32 steps per power of two, so within 3 %; 8 KiB for any number of them. */
 struct bench_hist {
-	uint64_t n, sum, sum_sq, min, max;
+	uint64_t n, sum, min, max;
+	double sum_sq; /* more than an integer holds: a second is 10^12 square microseconds */
 	uint32_t slot[64 * 32];
 };
 

@@ -37,7 +37,7 @@ void bench_hist_add(struct bench_hist *h, int64_t signed_us)
 	h->max = h->max > us ? h->max : us;
 	h->n++;
 	h->sum += us;
-	h->sum_sq += us * us;
+	h->sum_sq += (double)us * (double)us;
 	h->slot[slot_of(us)]++;
 }
 

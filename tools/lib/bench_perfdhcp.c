@@ -13,7 +13,7 @@ static double ms(double us)
 static void print_exchange(FILE *f, const char *name, uint64_t sent, const struct bench_hist *h)
 {
 	double avg = h->n ? (double)h->sum / (double)h->n : 0;
-	double var = h->n ? (double)h->sum_sq / (double)h->n - avg * avg : 0;
+	double var = h->n ? h->sum_sq / (double)h->n - avg * avg : 0;
 	uint64_t lost = sent > h->n ? sent - h->n : 0;
 
 	fprintf(f, "***Statistics for: %s***\n", name);

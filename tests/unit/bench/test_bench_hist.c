@@ -66,6 +66,7 @@ static void extremes_fit(void **state)
 	assert_int_equal(hist.max, 0);
 	bench_hist_add(&hist, INT64_MAX);
 	assert_int_equal(hist.max, INT64_MAX);
+	assert_true((double)hist.sum_sq > 8.5e37);
 	assert_int_equal(hist.slot[0], 1);
 	assert_true(bench_hist_at(&hist, 1) > (uint64_t)INT64_MAX / 64 * 63);
 }
