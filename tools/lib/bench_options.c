@@ -10,6 +10,7 @@
 /* From here on a process that wakes up for every message spends its time with waking up. */
 #define NAP_RATE 20000
 #define NAP_US 50
+#define RATE_MIN .001 /* that the last exchange is due within what a clock can show */
 
 static const char usage[] =
 	"usage: twinbench (--giaddr ADDR... --server ADDR... | --interface IF) [options]\n"
@@ -119,6 +120,8 @@ static void parse_phases(struct options *o, char *list)
 			bench_die("too many phases", w);
 		o->phase[o->n_phases++] = kind_or_die(w);
 	}
+	if (!o->n_phases)
+		bench_die("--phases", "an empty list");
 }
 
 static void parse_mix(struct options *o, char *list)
@@ -154,6 +157,15 @@ static enum bench_identity parse_identity(const char *w)
 		return ID_MIXED;
 	bench_die("no such identity", w);
 	return ID_MAC;
+}
+
+static bool parse_hash(const char *w)
+{
+	bool hardware = !strcmp(w, "hardware-address");
+
+	if (!hardware && strcmp(w, "client-id"))
+		bench_die("no such --hash-identity", w);
+	return hardware;
 }
 
 enum {
@@ -271,7 +283,7 @@ static bool take_who(struct options *o, int option, const char *arg)
 		c->identity = parse_identity(arg);
 		return true;
 	case O_HASH:
-		c->hash_hardware = !strcmp(arg, "hardware-address");
+		c->hash_hardware = parse_hash(arg);
 		return true;
 	case O_BROADCAST:
 		c->broadcast = true;
@@ -305,6 +317,29 @@ static bool take_what(struct options *o, int option, char *arg)
 	case O_SECS_FIXED:
 		c->secs_fixed = true;
 		return true;
+	case O_WINDOW:
+		c->window = (uint32_t)number_or_die(arg);
+		return true;
+	case O_RATE:
+		c->rate = number_or_die(arg);
+		return true;
+	case O_PERIOD:
+		c->period = number_or_die(arg);
+		return true;
+	case O_AT:
+		o->event.at = number_or_die(arg);
+		return true;
+	case O_RUN:
+		o->event.command = arg;
+		return true;
+	}
+	return false;
+}
+
+/* Options that say how long it waits for an answer, and what then. */
+static bool take_waits(struct bench_conf *c, int option, const char *arg)
+{
+	switch (option) {
 	case O_TRIES:
 		c->tries = (unsigned)number_or_die(arg);
 		return true;
@@ -325,21 +360,6 @@ static bool take_what(struct options *o, int option, char *arg)
 		return true;
 	case O_REBIND_AFTER:
 		c->rebind_after = (unsigned)number_or_die(arg);
-		return true;
-	case O_WINDOW:
-		c->window = (uint32_t)number_or_die(arg);
-		return true;
-	case O_RATE:
-		c->rate = number_or_die(arg);
-		return true;
-	case O_PERIOD:
-		c->period = number_or_die(arg);
-		return true;
-	case O_AT:
-		o->event.at = number_or_die(arg);
-		return true;
-	case O_RUN:
-		o->event.command = arg;
 		return true;
 	}
 	return false;
@@ -378,6 +398,8 @@ static void check(const struct options *o)
 		bench_die("--clients", "1 to 16777216; --window at least 1");
 	if (!o->conf.tries || o->conf.tries > BENCH_LEVELS)
 		bench_die("--tries", "1 to 16");
+	if (o->conf.rate > 0 && o->conf.rate < RATE_MIN)
+		bench_die("--rate", "at least 0.001; 0 is a closed loop");
 	if (o->conf.first > (1u << 24) - o->conf.clients)
 		bench_die("--first", "there are 16777216 identities");
 	if (o->conf.jitter_ms > o->conf.timeout_ms)
@@ -404,7 +426,7 @@ void bench_options_parse(struct options *o, int argc, char **argv)
 			exit(0);
 		}
 		if (!take_who(o, opt, optarg) && !take_what(o, opt, optarg) &&
-		    !take_shown(o, opt, optarg))
+		    !take_waits(&o->conf, opt, optarg) && !take_shown(o, opt, optarg))
 			bench_die("see --help", "");
 	}
 	if (optind < argc)
