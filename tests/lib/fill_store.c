@@ -67,23 +67,13 @@ struct job {
 	const char *seed; /* NULL: none */
 };
 
-/* As twinbench reads it: FNV-1a. */
-static uint64_t seed_of(const char *text)
-{
-	uint64_t h = 0xcbf29ce484222325ULL;
-
-	while (*text)
-		h = (h ^ (uint8_t)*text++) * 0x100000001b3ULL;
-	return h;
-}
-
 static struct lease_client client_of(const struct job *j, uint32_t i)
 {
 	struct lease_client c = { .htype = 1,
 				  .hlen = 6,
 				  .chaddr = { 2, 0xf1, (uint8_t)(i >> 24), (uint8_t)(i >> 16),
 					      (uint8_t)(i >> 8), (uint8_t)i } };
-	const struct bench_conf conf = { .seed = j->seed ? seed_of(j->seed) : 0 };
+	const struct bench_conf conf = { .seed = j->seed ? bench_seed(j->seed) : 0 };
 
 	/* a prime that divides no count in use: each number once */
 	if (j->seed)

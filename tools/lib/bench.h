@@ -131,6 +131,8 @@ void bench_clock_sleep(int64_t us);
 
 /* splitmix64: every number gives well mixed bits of its own. */
 uint64_t bench_mix64(uint64_t x);
+/* Any text is a seed. */
+uint64_t bench_seed(const char *text);
 void bench_identity_mac(const struct bench_conf *c, uint32_t n, uint8_t mac[6]);
 /* Option 61 of a client; 0 when it has none. */
 unsigned bench_identity_id(const struct bench_conf *c, uint32_t n, uint8_t id[BENCH_ID_MAX]);

@@ -91,16 +91,6 @@ static double number_or_die(const char *text)
 	return v;
 }
 
-/* FNV-1a: any text is a seed. */
-static uint64_t seed_of(const char *text)
-{
-	uint64_t h = 0xcbf29ce484222325ULL;
-
-	while (*text)
-		h = (h ^ (uint8_t)*text++) * 0x100000001b3ULL;
-	return h;
-}
-
 static enum bench_phase kind_or_die(const char *w)
 {
 	for (unsigned i = 0; i < BENCH_KINDS; i++)
@@ -277,7 +267,7 @@ static bool take_who(struct options *o, int option, const char *arg)
 		c->first = (uint32_t)number_or_die(arg);
 		return true;
 	case O_SEED:
-		c->seed = seed_of(arg);
+		c->seed = bench_seed(arg);
 		return true;
 	case O_IDENTITY:
 		c->identity = parse_identity(arg);
@@ -411,7 +401,7 @@ void bench_options_parse(struct options *o, int argc, char **argv)
 	int opt;
 
 	*o = (struct options){ .conf = { .clients = 100,
-					 .seed = seed_of("twinbench"),
+					 .seed = bench_seed("twinbench"),
 					 .window = 64,
 					 .tries = 4,
 					 .timeout_ms = 1000,

@@ -16,6 +16,16 @@ uint64_t bench_mix64(uint64_t x)
 	return x ^ x >> 31;
 }
 
+/* FNV-1a. */
+uint64_t bench_seed(const char *text)
+{
+	uint64_t h = 0xcbf29ce484222325ULL;
+
+	while (*text)
+		h = (h ^ (uint8_t)*text++) * 0x100000001b3ULL;
+	return h;
+}
+
 /* The number itself is in the last octets, so that two clients never share an address. */
 void bench_identity_mac(const struct bench_conf *c, uint32_t n, uint8_t mac[6])
 {
