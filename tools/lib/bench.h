@@ -91,7 +91,7 @@ _Static_assert(sizeof(struct bench_client) == 64, "a client is what --help says"
 
 enum bench_state { CL_IDLE, CL_WAIT_OFFER, CL_WAIT_ACK, CL_LISTEN };
 
-/* Latencies: log-linear, 32 steps per power of two, so within 3 %; 8 KiB for any number of them. */
+/* Latencies: log-linear, 32 steps per power of two, so within 1.6 %; 8 KiB for any number. */
 struct bench_hist {
 	uint64_t n, sum, min, max;
 	double sum_sq; /* more than an integer holds: a second is 10^12 square microseconds */
