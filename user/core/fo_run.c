@@ -251,6 +251,7 @@ void fo_run_expand(struct fo_endpoint *e, const struct lease *run)
 		else
 			l = fo_mark_dirty(&l);
 		fo_store(e, &l, NULL);
+		pool_run_carry(e->pool, l.addr);
 	}
 	if (!(told.flags & LEASE_DIRTY))
 		return;

@@ -131,6 +131,8 @@ void pool_dirty_mark(struct pool *p, unsigned relation, uint64_t batch);
  * be said of it is said with this one. What was changed since then without having been asked for
  * does not move it, else it would have no end. */
 uint64_t pool_dirty_carried(const struct pool *p, unsigned relation);
+/* The address tells what the run it lies in was to tell: if that was asked for, so is this. */
+void pool_run_carry(struct pool *p, uint32_t addr);
 void pool_in_flight(struct pool *p, uint32_t addr, bool in_flight);
 bool pool_is_in_flight(const struct pool *p, uint32_t addr);
 /* The same for the run that begins at @addr; without one, nothing happens and it is not. */

@@ -73,6 +73,14 @@ void pool_dirty_carry(struct pool *p, uint32_t id)
 		carry(relation_of(p, p->rows[id].l.addr), &p->rows[id]);
 }
 
+void pool_run_carry(struct pool *p, uint32_t addr)
+{
+	uint32_t id = pool_row_of(p, addr), run = id ? pool_run_over(p, id) : 0;
+
+	if (run && pool_dirty_asked(p, run))
+		pool_dirty_carry(p, id);
+}
+
 void pool_dirty_update(struct pool *p, uint32_t id, uint8_t was, uint64_t batch)
 {
 	struct row *r = &p->rows[id];

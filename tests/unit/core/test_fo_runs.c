@@ -218,6 +218,43 @@ static void test_refusals_that_cross(void **state)
 	assert_true(both > 1);
 }
 
+/* The former version asks for updates while a run of ours waits for the disk: what the run says of
+ * each of its addresses is told before UPDDONE. */
+static void test_run_asked_for_one_by_one(void **state)
+{
+	struct world *w = normal_pair();
+	struct lease l = { .state = LEASE_FREE, .serial = 7, .flags = LEASE_DIRTY };
+	uint64_t done;
+
+	(void)state;
+	crash(S, true);
+	w->no_runs = true;
+	boot(S);
+	assert_true(settle(w, FO_NORMAL, FO_NORMAL, 60));
+	l.addr = w->ranges[0].first;
+	assert_false(pool_has_record(P->pool, l.addr));
+	put(P, pool_get(P->pool, l.addr), NULL); /* a commit, and a slow one */
+	turn_end(P);
+	P->commit_at = w->us + SEC / 2;
+	put_run(P, &l, 4); /* with the one behind that */
+	done = P->ep->count.sent[FO_UPDDONE];
+	TURN(S, now);
+	fo_updates_ask(S->ep, false);
+	turn_end(S);
+	run(w, 0.1);
+	assert_true(P->ep->dump.active && !P->ep->dump.all);
+	assert_int_equal(pool_run_length(P->pool, pool_run_next(P->pool, l.addr)), 4);
+	for (unsigned i = 0; i < 100000 && P->ep->count.sent[FO_UPDDONE] == done; i++)
+		run(w, 0.0001);
+	assert_int_equal(P->ep->count.sent[FO_UPDDONE], done + 1);
+	assert_int_equal(dirty(P), 0);
+	for (uint32_t a = l.addr; a < l.addr + 4; a++)
+		assert_int_equal(pool_get(S->pool, a)->serial, 7);
+	assert_true(settle(w, FO_NORMAL, FO_NORMAL, 60));
+	assert_same(w, 0);
+	world_done(w);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -229,6 +266,7 @@ int main(void)
 		cmocka_unit_test(test_run_wanted_back),
 		cmocka_unit_test(test_run_of_one),
 		cmocka_unit_test(test_refusals_that_cross),
+		cmocka_unit_test(test_run_asked_for_one_by_one),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
