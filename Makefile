@@ -10,13 +10,12 @@ Q       := $(if $(V),,@)
 SHELL   := /bin/bash
 VERSION := 0.2.0
 
-PKGS := libbpf libelf openssl libevent_core libevent_extra libevent_openssl jansson yaml-0.1
+PKGS := libbpf libelf zlib openssl libevent_core libevent_extra libevent_openssl jansson yaml-0.1
 WARN := -std=gnu11 -Wall -Wextra -Wshadow -Wundef -Wvla -Wformat=2 -Wpointer-arith -Wcast-qual \
         -Wstrict-prototypes -Wmissing-prototypes $(if $(WERROR),-Werror)
 CPPFLAGS += -D_GNU_SOURCE -DTWINLEASE_VERSION='"$(VERSION)"' -Iuser -Iinclude -isystem $(B)/bpf \
             $(shell pkg-config --cflags $(PKGS))
 LDLIBS   := -Wl,--as-needed $(shell pkg-config --libs $(PKGS)) -llmdb -lcap -lpthread
-TESTLIBS := -lz # which says what a CRC-32 is
 
 # --- what there is ------------------------------------------------------------------------------
 core_src  := $(wildcard user/core/*.c)
@@ -78,11 +77,11 @@ $(bench_unit:%=%.o): CPPFLAGS += -I.
 $(bench_unit): $(B)/%: $(B)/%.o $(B)/libbench.a
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $^ -lcmocka -lm -o $@
 $(edge_unit) $(bpf_tests) $(bpf_bench): $(B)/%: $(B)/%.o $(B)/libedge.a $(B)/libcore.a
-	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $^ $(LDLIBS) $(TESTLIBS) -lcmocka -o $@
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $^ $(LDLIBS) -lcmocka -o $@
 $(replays): $(B)/tests/fuzz/replay_%: $(B)/tests/fuzz/fuzz_%.o $(B)/tests/fuzz/replay.o $(B)/libedge.a $(B)/libcore.a
-	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $^ $(LDLIBS) $(TESTLIBS) -o $@
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $^ $(LDLIBS) -o $@
 $(fuzzers): $(B)/tests/fuzz/fuzz_%: $(B)/tests/fuzz/fuzz_%.o $(B)/libedge.a $(B)/libcore.a
-	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -fsanitize=fuzzer $^ $(LDLIBS) $(TESTLIBS) -o $@
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -fsanitize=fuzzer $^ $(LDLIBS) -o $@
 $(sim_src:%.c=$(B)/%.o): CPPFLAGS += -Itests/sim
 $(B)/sim: $(sim_src:%.c=$(B)/%.o) $(B)/user/outbox.o $(B)/user/sys/clock.o $(B)/libcore.a
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -Wl,--wrap=binding_accept $^ -o $@

@@ -8,7 +8,6 @@
 #include <string.h>
 #include <cmocka.h>
 #include <zlib.h>
-#include "store/lease_check.h"
 #include "store/lease_record.h"
 
 static struct lease full_lease(void)
@@ -72,19 +71,6 @@ static void round_trip(const struct lease *l, const struct lease_client *c)
 	assert_int_equal(lease_record_decode(buf, n, &rl, NULL), 0);
 	for (size_t room = 0; room < n; room++)
 		assert_int_equal(lease_record_encode(l, c, buf, room), 0);
-}
-
-/* zlib says the same of every length, wherever it lies. */
-static void test_check(void **state)
-{
-	uint8_t buf[LEASE_RECORD_MAX];
-
-	(void)state;
-	for (size_t i = 0; i < sizeof(buf); i++)
-		buf[i] = (uint8_t)(i * i * 31 + i / 256 + 7);
-	for (size_t at = 0; at < 16; at++)
-		for (size_t len = 0; at + len <= sizeof(buf); len++)
-			assert_int_equal(lease_check(buf + at, len), crc32(0, buf + at, (uInt)len));
 }
 
 static void test_round_trip(void **state)
@@ -332,13 +318,9 @@ static void test_order_of_tables(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_check),
-		cmocka_unit_test(test_round_trip),
-		cmocka_unit_test(test_example),
-		cmocka_unit_test(test_damage),
-		cmocka_unit_test(test_grammar),
-		cmocka_unit_test(test_merge),
-		cmocka_unit_test(test_merge_keeps_unknown),
+		cmocka_unit_test(test_round_trip), cmocka_unit_test(test_example),
+		cmocka_unit_test(test_damage),	   cmocka_unit_test(test_grammar),
+		cmocka_unit_test(test_merge),	   cmocka_unit_test(test_merge_keeps_unknown),
 		cmocka_unit_test(test_relation),
 		cmocka_unit_test(test_order_of_tables),
 	};

@@ -1,7 +1,8 @@
 #pragma once
 /*
  * Inside of the failover endpoint, shared by its files:
- *   fo_endpoint.c  life, steps of the state machine, view, timers, operator
+ *   fo_endpoint.c  life, steps of the state machine, view, operator
+ *   fo_tick.c      timers, and what a commit brings
  *   fo_status.c    what it knows, for people
  *   fo_mclt.c      the lead time when it changes
  *   fo_link.c      a connection's life, CONTACT, clocks, what each message means
