@@ -17,29 +17,34 @@ const struct fo_view *node_view(const struct node *n, const struct scope *s)
 /* --- replies
  * ---------------------------------------------------------------------------------------- */
 
-/* After too long the client has asked again (RFC 2131 §4.1), and is answered as well. */
-static bool in_time(int64_t waited_us, uint8_t *reply, size_t len)
+/* What leaves of a reply that has waited for the disk: after too long nothing, since the client has
+ * asked again (RFC 2131 §4.1), and is answered as well; @buf has room for it. */
+static const uint8_t *in_time(int64_t waited_us, const uint8_t *reply, size_t len, uint8_t *buf)
 {
+	if (waited_us < 1000000)
+		return reply;
 	if (waited_us > NODE_LATE_US)
-		return false;
-	return waited_us < 1000000 ||
-	       dhcp_reply_shorten(reply, len, (uint32_t)((waited_us + 999999) / 1000000));
+		return NULL;
+	memcpy(buf, reply, len);
+	return dhcp_reply_shorten(buf, len, (uint32_t)((waited_us + 999999) / 1000000)) ? buf : NULL;
 }
 
 void node_send_reply(struct node *n, const void *payload, uint32_t len)
 {
 	uint8_t buf[DHCP_IO_PAYLOAD_MAX];
+	const uint8_t *reply;
 	struct out_reply head;
 
 	memcpy(&head, payload, sizeof(head));
 	if (len < sizeof(head) + head.len || head.len > sizeof(buf))
 		return;
-	memcpy(buf, (const uint8_t *)payload + sizeof(head), head.len);
-	if (!in_time(n->now.mono.us - head.decided.us, buf, head.len)) {
+	reply = in_time(n->now.mono.us - head.decided.us, (const uint8_t *)payload + sizeof(head),
+			head.len, buf);
+	if (!reply) {
 		n->count.late++;
 		return;
 	}
-	dhcp_io_send(n->io, &head.dest, buf, head.len);
+	dhcp_io_send(n->io, &head.dest, reply, head.len);
 	n->count.replies++;
 }
 
