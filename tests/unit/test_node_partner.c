@@ -3,6 +3,7 @@
  * too much, whom a turn touches, and who hears of a commit.
  *
  * Needs namespaces (as root, or of a user of one's own); skipped without.
+ * Alone: the seconds between two attempts to connect are measured.
  */
 #include <setjmp.h>
 #include <stdarg.h>
