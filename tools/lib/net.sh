@@ -22,11 +22,11 @@ net_die() { net_say "error: $*"; exit 1; }
 
 # net_init - identifier, directory for everything temporary, clean-up. NET_KEEP=1 keeps it all.
 net_init() {
-	NET_ID=tl$(( $$ % 100000 ))
-	NET_NAMESPACES=() NET_MOUNTS=()
+	NET_NAMESPACES=() NET_MOUNTS=() NET_TMP=""
 	trap net_down EXIT
 	trap 'exit 130' INT TERM HUP
 	NET_TMP=$(mktemp -d "${TMPDIR:-/tmp}/twinlease-XXXXXX") || exit 1
+	NET_ID=tl${NET_TMP##*-} # nobody else's, as the directory is: other networks may be beside this one
 	chmod 755 "$NET_TMP"
 	# The store refuses an overlay, which is what / is in many containers.
 	case $(stat -f -c %T "$NET_TMP") in
@@ -45,6 +45,7 @@ net_bpffs() { net_mount bpf "$NET_TMP/bpf"; }
 net_down() {
 	local status=$? ns m
 	trap - EXIT
+	trap '' INT TERM HUP # a second one would leave the half of it
 	if [ -n "${NET_KEEP:-}" ]; then
 		net_leave
 		exit "$status"
