@@ -53,23 +53,27 @@ CAPTURE_STRAY='tcp.len > 0 && !dhcpfo && !tcp.reassembled_in && !tcp.segment
 CAPTURE_BAD='dhcpfo && (_ws.malformed || _ws.expert.severity == 8388608 || dhcpfo.bad_length
 	|| dhcpfo.type > 12 || dhcpfo.optioncode > 29)'
 
-# capture_faults SERVER ADDRESS - what is wrong with the messages from this address, a line each
-capture_faults() {
-	capture_read "$1" "ip.src == $2 && (($CAPTURE_BAD) || ($CAPTURE_STRAY))" \
-		frame.number frame.protocols dhcpfo.type dhcpfo.optioncode _ws.expert.message
+# capture_look SERVER - everybody's faults and messages, each line with who sent it. Both are read at
+# one time, and once for each recording.
+capture_look() {
+	local file
+	file=$(capture_file "$1")
+	[ ! "$file.messages" -nt "$file" ] || return 0
+	capture_read "$1" "($CAPTURE_BAD) || ($CAPTURE_STRAY)" ip.src \
+		frame.number frame.protocols dhcpfo.type dhcpfo.optioncode _ws.expert.message >"$file.faults" &
+	capture_read "$1" dhcpfo ip.src dhcpfo.type >"$file.messages"
+	wait $!
 }
-
-capture_messages() { # SERVER ADDRESS - how many failover messages it sent
-	capture_read "$1" "ip.src == $2 && dhcpfo" dhcpfo.type | tr ',' '\n' | grep -c .
-}
+capture_of() { awk -F '\t' -v from="$3" '$1 == from' "$(capture_file "$1").$2" | cut -f 2-; } # SERVER WHAT ADDRESS
 
 # capture_decodes SERVER ADDRESS - true when every message from this address was understood
 capture_decodes() {
 	local faults
 	capture_possible || { echo "      (not looked at: tshark is not installed)"; return 0; }
-	faults=$(capture_faults "$1" "$2")
+	capture_look "$1"
+	faults=$(capture_of "$1" faults "$2")
 	[ -z "$faults" ] || { echo "      not decoded (frame, protocols, types, options, why):"; head -n 10 <<<"$faults"; return 1; }
-	[ "$(capture_messages "$1" "$2")" -gt 0 ] || { echo "      no message from $2 was seen"; return 1; }
+	[ -n "$(capture_of "$1" messages "$2")" ] || { echo "      no message from $2 was seen"; return 1; }
 }
 
 # --- what one server says to a partner that is not ours -------------------------------------------
@@ -95,19 +99,22 @@ capture_own_stop() {
 	net_stop "capture-own$1"
 	lost=$(sed -n 's,^Packets received/dropped.*: [0-9]*/\([0-9]*\) .*,\1,p' "$NET_TMP/capture-own$1.log")
 	[ "$lost" = 0 ] || { echo "      (not looked at: ${lost:-some} frames were not recorded)"; return 0; }
-	echo "      $(capture_messages "own$1" "${NET_LINK_ADDR[$1]}") messages"
 	capture_own_decodes "own$1"
 }
 
 capture_own_decodes() { # own<SERVER>
-	local faults tails
-	tails=$(capture_read "$1" "tcp.len > 0 && !tcp.analysis.retransmission && !tcp.analysis.keep_alive" \
-		tcp.stream frame.number tcp.len dhcpfo.type | capture_tails)
-	faults=$(capture_read "$1" "($CAPTURE_BAD) || ($CAPTURE_STRAY)" \
-		tcp.stream frame.number frame.protocols dhcpfo.type dhcpfo.optioncode _ws.expert.message |
-		awk -F '\t' -v tails="$tails" '
-			BEGIN { n = split(tails, f, " "); for (i = 1; i < n; i += 2) whole[f[i]] = f[i + 1] }
-			!($1 in whole) || $2 <= whole[$1]')
+	local faults tails file
+	file=$(capture_file "$1")
+	capture_read "$1" "($CAPTURE_BAD) || ($CAPTURE_STRAY)" \
+		tcp.stream frame.number frame.protocols dhcpfo.type dhcpfo.optioncode _ws.expert.message >"$file.faults" &
+	capture_read "$1" "tcp.len > 0 && !tcp.analysis.retransmission && !tcp.analysis.keep_alive" \
+		tcp.stream frame.number tcp.len dhcpfo.type >"$file.messages"
+	wait $!
+	echo "      $(cut -f 4 "$file.messages" | tr ',' '\n' | grep -c .) messages"
+	tails=$(capture_tails <"$file.messages")
+	faults=$(awk -F '\t' -v tails="$tails" '
+		BEGIN { n = split(tails, f, " "); for (i = 1; i < n; i += 2) whole[f[i]] = f[i + 1] }
+		!($1 in whole) || $2 <= whole[$1]' "$file.faults")
 	[ -z "$faults" ] || { echo "      not decoded (stream, frame, protocols, types, options, why):"; head -n 10 <<<"$faults"; return 1; }
 }
 
