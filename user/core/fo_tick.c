@@ -94,7 +94,7 @@ static mono_t next_of_link(const struct fo_endpoint *e)
 	t = mono_min(t, mono_add_us(e->last_heard, (int64_t)fo_contact_sec(e) * FO_SEC_US));
 	if (e->n_flights)
 		t = mono_min(t, mono_add_us(e->acked, FO_STUCK_US));
-	else if (e->dump.active && e->dump.all && e->dump.cursor <= UINT32_MAX)
+	else if (e->dump.active && e->dump.all && e->dump.cursor <= UINT32_MAX && !e->first_xid)
 		t = e->now.mono; /* the walk goes on */
 	if (e->asked_of_us)
 		t = mono_min(t, e->dump_at);

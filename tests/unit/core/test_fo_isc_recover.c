@@ -173,6 +173,26 @@ static void test_reserved_is_not_awaited(void **state)
 	world_done(w);
 }
 
+/* It asks for all while we wait for its own news: nothing is due before these have come. */
+static void test_asked_while_its_news_are_awaited(void **state)
+{
+	struct world *w = meets(true, FO_COMM_INT, FO_NORMAL, false);
+	struct fo_writer wr;
+
+	(void)state;
+	run(w, 0.1);
+	assert_true(P->ep->first_xid);
+	begin(P, &wr, FO_UPDREQALL, 0, 70);
+	say(P, &wr);
+	run(w, 1); /* asserts that time moves */
+	assert_true(P->ep->first_xid && P->ep->dump.active);
+	assert_true(fo_endpoint_next(P->ep).us > w->us);
+	isc_done(P, P->ep->first_xid);
+	assert_int_equal(P->ep->first_xid, 0);
+	assert_non_null(heard(P, FO_BNDUPD));
+	world_done(w);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -181,6 +201,7 @@ int main(void)
 		cmocka_unit_test(test_silent_is_unstuck),
 		cmocka_unit_test(test_left_out_for_good),
 		cmocka_unit_test(test_reserved_is_not_awaited),
+		cmocka_unit_test(test_asked_while_its_news_are_awaited),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
