@@ -39,6 +39,7 @@ static void compare_memory(struct fo_endpoint *e, const struct fo_connect *c)
 	if (!c->own_kind || end->lost_storage || !(told || (!ours && theirs && blank(end))))
 		return;
 	end->lost_storage = true;
+	pool_told_none(e->pool, e->conf->relation);
 	fo_persist(e);
 	fo_event(e, "storage-lost", "the partner remembers more than we do", 0, 0, 0);
 }

@@ -155,6 +155,25 @@ static bool in_the_future(const struct fo_endpoint *e, const struct lease *l)
 	return l->cltt > latest || l->stos > latest;
 }
 
+/* Does it tell of changes as they come, or only what it is asked for? */
+static bool partner_pushes(const struct fo_endpoint *e)
+{
+	uint8_t peer = e->rec.end.peer;
+
+	return peer == FO_NORMAL || peer == FO_COMM_INT || peer == FO_PARTNER_DOWN ||
+	       peer == FO_CONFLICT_DONE;
+}
+
+/* Where both have forgotten, each keeps what the other tells for its own lead time longer. What the
+ * partner tells of an address later on rests on that already: with once more, and once more, the
+ * two would never be done. */
+static void lengthen_once(struct fo_endpoint *e, struct binding_update *u)
+{
+	if (u->forgot && u->lead && u->lease.rcvd_pet && !partner_pushes(e) &&
+	    !pool_told(e->pool, u->lease.addr))
+		u->lead = 0;
+}
+
 static enum fo_reject receive_one(struct fo_endpoint *e, const struct fo_binding *b, struct told *t)
 {
 	struct lease ours, then;
@@ -174,6 +193,7 @@ static enum fo_reject receive_one(struct fo_endpoint *e, const struct fo_binding
 		return FO_REJECT_TIME_MISMATCH;
 	if (!readable)
 		return FO_REJECT_UNKNOWN_REASON;
+	lengthen_once(e, &t->u);
 	ours = *t->row;
 	if (!pool_has_record(e->pool, b->addr) && (t->u.has_serial || !lease_is_free(&t->u.lease)))
 		ours = untold(&ours); /* what its run says is older than any news of its own */

@@ -1,6 +1,6 @@
 /*
  * Of which addresses a partner that tells everything has told: a mark per row.
- * Caller: fo_isc_told. Spec: draft-ietf-dhc-failover-12 §7.3 (UPDREQALL).
+ * Callers: fo_isc_told, fo_receive. Spec: draft-ietf-dhc-failover-12 §7.3 (UPDREQALL).
  */
 #include "core/pool_priv.h"
 

@@ -427,6 +427,32 @@ static void test_later_news_of_a_run_is_told(void **state)
 	later_news_is_told(true);
 }
 
+/* Both have lost what they did last, or are told so: each keeps a lease as long as its own
+ * forgotten renewals may last, once. What the other makes of that is no news of before. */
+static void test_both_have_lost(void **state)
+{
+	struct world *w = pair_with_window(10);
+	uint32_t a, ends, latest;
+
+	(void)state;
+	lease_to(w, 1);
+	a = w->client_addr[1];
+	latest = pool_get(P->pool, a)->sent_pet + 2 * P->conf.mclt;
+	w->check_promises = false; /* which reads the disks */
+	crash(P, true);
+	run(w, 45); /* over by one, running by the other */
+	assert_int_equal(pool_get(S->pool, a)->state, LEASE_EXPIRED);
+	crash(S, true);
+	P->disk.rec.end.lost_storage = S->disk.rec.end.lost_storage = true;
+	boot(P);
+	boot(S);
+	assert_true(settle(w, FO_NORMAL, FO_NORMAL, 60));
+	assert_same(w, 0);
+	ends = pool_get(P->pool, a)->expires;
+	assert_in_range(ends, latest - P->conf.mclt, latest);
+	world_done(w);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -434,6 +460,7 @@ int main(void)
 		cmocka_unit_test(test_refused_range_blocks_no_other),
 		cmocka_unit_test(test_no_room_for_runs),
 		cmocka_unit_test(test_renewed_during_dump),
+		cmocka_unit_test(test_both_have_lost),
 		cmocka_unit_test(test_renewed_while_refused),
 		cmocka_unit_test(test_forgotten_promise),
 		cmocka_unit_test(test_reclaim_when_in_force),
