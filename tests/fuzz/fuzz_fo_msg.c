@@ -52,7 +52,7 @@ static void read_all(const struct fo_msg *m)
 		must(fo_msg_decode(buf, n, &got) == FO_OK);
 		fo_msg_read_connect(&got, &again);
 		must(again.mclt == c.mclt && again.start_count == c.start_count &&
-		     again.remembered == c.remembered);
+		     again.remembered == c.remembered && again.lead == c.lead);
 	}
 	(void)fo_msg_read_state(m, &s);
 	read_bindings(m);

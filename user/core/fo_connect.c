@@ -123,6 +123,7 @@ void fo_send_connect(struct fo_endpoint *e)
 
 	introduce(e, &c);
 	c.remembered = e->rec.peer_start_count; /* the secondary has yet to tell its own */
+	c.lead = fo_mclt_lead(e);
 	c.has |= 1u << FO_OPT_MCLT | 1u << FO_OPT_HBA;
 	if (!e->conf->tls) /* not within TLS (failover-wire §5.1) */
 		c.has |= 1u << FO_OPT_TLS_REQUEST;
@@ -224,6 +225,7 @@ static void adopt(struct fo_endpoint *e, const struct fo_connect *c)
 		       memcmp(c->hba, e->conf->policy.hba, sizeof(c->hba)) != 0;
 
 	fo_mclt_told(e, c->mclt);
+	fo_mclt_counts(e, c);
 	memcpy(e->rec.hba, c->hba, sizeof(c->hba));
 	memcpy(e->policy.hba, c->hba, sizeof(c->hba));
 	e->rec.hba_known = true;

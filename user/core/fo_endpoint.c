@@ -183,7 +183,7 @@ static void arm(struct fo_endpoint *e, uint32_t todo, uint32_t recover_until)
 
 	if (todo & FO_DO_STARTUP_TIMER)
 		e->startup_at = mono_add_us(e->now.mono, (int64_t)startup * FO_SEC_US);
-	if (todo & FO_DO_RECOVER_TIMER)
+	if (todo & FO_DO_RECOVER_TIMER && (!e->recover_until || recover_until < e->recover_until))
 		e->recover_until = recover_until ? recover_until : 1;
 	if (todo & FO_DO_SAFE_TIMER && c->auto_partner_down_sec)
 		e->safe_at =

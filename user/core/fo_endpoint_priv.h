@@ -231,6 +231,8 @@ bool fo_closing_first(const struct fo_endpoint *e);	     /* does this state need
 void fo_mclt_load(struct fo_endpoint *e);
 uint32_t fo_wait_mclt(const struct fo_endpoint *e); /* the lead time that waits go by */
 void fo_mclt_told(struct fo_endpoint *e, uint32_t mclt); /* by the primary; the caller persists */
+void fo_mclt_counts(struct fo_endpoint *e, const struct fo_connect *c); /* caller persists, too */
+uint32_t fo_mclt_lead(const struct fo_endpoint *e);	 /* as primary, for CONNECT */
 void fo_mclt_agreed(struct fo_endpoint *e);		 /* the secondary has adopted ours */
 /* In PARTNER-DOWN: the longer one that promises of before may go by; 0: there is none. */
 uint32_t fo_former_mclt(const struct fo_endpoint *e);

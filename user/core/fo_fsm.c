@@ -30,9 +30,9 @@ bool fsm_linked(const struct fo_in *in)
 	return in->ev == FO_EV_PEER_STATE || (in->linked && in->ev != FO_EV_LINK_LOST);
 }
 
-/* When RECOVER-WAIT ends: MCLT after the last promise that the partner may not know of. That was
- * made before now, also where a clock that was ahead has dated it later. */
-static uint32_t wait_until(const struct fo_end *end, const struct fo_in *in)
+/* MCLT after the last promise that the partner may not know of. That was made before now, also
+ * where a clock that was ahead has dated it later. */
+uint32_t fsm_wait_until(const struct fo_end *end, const struct fo_in *in)
 {
 	int64_t last = end->last_operational < in->now.sec ? end->last_operational : in->now.sec;
 
@@ -123,7 +123,7 @@ struct fo_step fsm_go(const struct fo_end *cur, const struct fo_in *in, enum fo_
 		s.todo |= FO_DO_TELL_PEER;
 	s.todo |= entry(&s.next, in);
 	if (s.todo & FO_DO_RECOVER_TIMER)
-		s.recover_until = wait_until(&s.next, in);
+		s.recover_until = fsm_wait_until(&s.next, in);
 	return s;
 }
 
@@ -221,7 +221,7 @@ static struct fo_step in_recover(const struct fo_end *cur, const struct fo_in *i
 	if (e.lost_storage) /* an older copy: as an empty store until NORMAL */
 		e.ever_normal = false;
 	e.lost_storage = false;
-	if (wait_until(&e, in) <= in->now.sec)
+	if (fsm_wait_until(&e, in) <= in->now.sec)
 		return fsm_recovered(&e, in, "we know what the partner knows");
 	return fsm_go(&e, in, FO_RECOVER_WAIT, "until what we may have promised is over");
 }

@@ -186,6 +186,8 @@ static struct fo_step recover_sees(const struct fo_end *e, const struct fo_in *i
 
 static struct fo_step recover_wait_sees(const struct fo_end *e, const struct fo_in *in)
 {
+	struct fo_step s;
+
 	switch ((enum fo_state)in->peer_state) {
 	case FO_POTENTIAL_CONFLICT:
 	case FO_RESOLUTION_INT:
@@ -199,7 +201,11 @@ static struct fo_step recover_wait_sees(const struct fo_end *e, const struct fo_
 	case FO_RECOVER_DONE:
 	case FO_PAUSED:
 	case FO_SHUTDOWN:
-		return fsm_stay(e, 0, "we wait until what we may have promised is over");
+		/* shorter, perhaps: it may know nothing of the lead time that we went by */
+		s = fsm_stay(e, FO_DO_RECOVER_TIMER,
+			     "we wait until what we may have promised is over");
+		s.recover_until = fsm_wait_until(e, in);
+		return s;
 	case FO_STATE_NONE:
 	case FO_STARTUP:
 		break;

@@ -10,6 +10,9 @@ struct fo_step fsm_refuse(const struct fo_end *cur, const char *why);
 bool fsm_linked(const struct fo_in *in);
 bool fsm_partner_ready(const struct fo_end *end); /* NORMAL or RECOVER-DONE, as last heard */
 
+/* When RECOVER-WAIT ends: UTC sec, 0 at once. */
+uint32_t fsm_wait_until(const struct fo_end *end, const struct fo_in *in);
+
 /* Which update request is right: enum fo_do. */
 uint32_t fsm_ask(const struct fo_end *end, const struct fo_in *in);
 

@@ -52,6 +52,29 @@ void fo_mclt_told(struct fo_endpoint *e, uint32_t mclt)
 		change_mclt(e, mclt, mclt < former ? former_until(e, former) : 0);
 }
 
+/* The longest lead time that either of us may have promised by what still holds. */
+uint32_t fo_mclt_lead(const struct fo_endpoint *e)
+{
+	uint32_t wait = fo_wait_mclt(e);
+
+	return wait > e->conf->mclt ? wait : e->conf->mclt;
+}
+
+/* A former lead time of which the primary knows nothing was told by somebody in its name: the
+ * primary promised nobody anything by it, and does not wait for what we may have. With an empty
+ * store it may only have forgotten. */
+void fo_mclt_counts(struct fo_endpoint *e, const struct fo_connect *c)
+{
+	uint32_t lead = c->lead > c->mclt ? c->lead : c->mclt;
+
+	if (!c->own_kind || !c->lead || !fo_any(c->incarnation, sizeof(c->incarnation)) ||
+	    e->rec.mclt_former <= lead)
+		return;
+	e->rec.mclt_former = lead > e->rec.mclt ? lead : 0;
+	if (!e->rec.mclt_former)
+		e->rec.mclt_until = 0;
+}
+
 void fo_mclt_agreed(struct fo_endpoint *e)
 {
 	bool waiting = e->rec.mclt_until == SEC_MAX;

@@ -70,6 +70,7 @@ enum fo_vendor_code {
 	FO_VENDOR_NONCE = 5,	   /* 16 octets, CONNECT and CONNECTACK with a digest: A24 */
 	FO_VENDOR_MAX_SKEW = 8,	   /* u32 sec, CONNECT and CONNECTACK: the smaller one holds */
 	FO_VENDOR_REMEMBERED = 10, /* u64, CONNECT: the largest start count of the partner's */
+	FO_VENDOR_LEAD = 11,	   /* u32 sec, CONNECT: the longest lead time that still counts, A16 */
 };
 
 /* What a server understands beyond the first version, told to its partner: bits. */
@@ -142,6 +143,7 @@ struct fo_connect {
 	uint64_t remembered;	 /* own kind, CONNECT: of the one it speaks to; 0 not told */
 	uint32_t features;	 /* own kind: enum fo_feature, 0 of the first version */
 	uint32_t max_skew;	 /* own kind; sec, 0 not told */
+	uint32_t lead;		 /* own kind, CONNECT: sec, see FO_VENDOR_LEAD; 0 not told */
 	bool own_kind;		 /* the vendor class names Twinlease */
 	bool has_nonce;		 /* own kind, with a message digest */
 	uint8_t nonce[FO_NONCE_LEN];

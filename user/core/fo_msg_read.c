@@ -81,6 +81,7 @@ static void read_connect_vendor(struct octets vendor, struct fo_connect *ret)
 	struct octets skew = vendor_sub(vendor, FO_VENDOR_MAX_SKEW, 4);
 	struct octets features = vendor_sub(vendor, FO_VENDOR_FEATURES, 4);
 	struct octets nonce = vendor_sub(vendor, FO_VENDOR_NONCE, FO_NONCE_LEN);
+	struct octets lead = vendor_sub(vendor, FO_VENDOR_LEAD, 4);
 	bool has;
 
 	ret->has_nonce = nonce.p != NULL;
@@ -92,6 +93,7 @@ static void read_connect_vendor(struct octets vendor, struct fo_connect *ret)
 	ret->remembered = vendor_u64(vendor, FO_VENDOR_REMEMBERED, &has);
 	ret->features = features.p ? number(features.p, features.len) : 0;
 	ret->max_skew = skew.p ? number(skew.p, skew.len) : 0;
+	ret->lead = lead.p ? number(lead.p, lead.len) : 0;
 	ret->has |= 1u << FO_OPT_VENDOR_SPECIFIC;
 }
 

@@ -106,7 +106,7 @@ static void write_connect_vendor(struct fo_writer *w, const struct fo_connect *c
 	put(w, FO_OPT_VENDOR_SPECIFIC, 2);
 	put(w,
 	    12 + (has ? 4 + sizeof(c->incarnation) : 0) + (c->remembered ? 12 : 0) +
-		    (c->max_skew ? 8 : 0) + (c->features ? 8 : 0) +
+		    (c->max_skew ? 8 : 0) + (c->features ? 8 : 0) + (c->lead ? 8 : 0) +
 		    (c->has_nonce ? 4 + FO_NONCE_LEN : 0),
 	    2);
 	if (has)
@@ -118,6 +118,8 @@ static void write_connect_vendor(struct fo_writer *w, const struct fo_connect *c
 		fo_write_u32(w, FO_VENDOR_MAX_SKEW, c->max_skew);
 	if (c->features)
 		fo_write_u32(w, FO_VENDOR_FEATURES, c->features);
+	if (c->lead)
+		fo_write_u32(w, FO_VENDOR_LEAD, c->lead);
 	if (c->has_nonce)
 		fo_write_opt(w, FO_VENDOR_NONCE, c->nonce, FO_NONCE_LEN);
 }

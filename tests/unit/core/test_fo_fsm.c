@@ -42,7 +42,7 @@ static const uint8_t peer_grid[][11] = {
 };
 
 /* What is done besides, where the state stays: a asks (UPDREQ), t tells, u sends updates, s asks
- * as the secondary only, x closes as the primary only. */
+ * as the secondary only, w looks at its wait again, x closes as the primary only. */
 static const char *const peer_todo[][11] = {
 	/*        N    CI    PD   PC   RI   CD    R    RW    RD    PA   SD */
 	/* N  */ { "", "tu", "", "", "", "", "", "", "tu", "", "" },
@@ -52,7 +52,7 @@ static const char *const peer_todo[][11] = {
 	/* RI */ { "", "", "", "", "", "", "", "", "", "", "" },
 	/* CD */ { "", "", "", "t", "", "", "", "", "", "", "" },
 	/* R  */ { "a", "a", "a", "", "", "", "a", "a", "a", "a", "a" },
-	/* RW */ { "", "", "", "", "", "", "", "", "", "", "" },
+	/* RW */ { "w", "w", "w", "", "", "", "w", "w", "w", "w", "w" },
 	/* RD */ { "a", "", "", "", "", "", "", "", "a", "", "" },
 	/* PA */ { "", "", "", "", "", "", "", "", "", "", "" },
 	/* SD */ { "", "", "", "", "", "", "", "", "", "", "" },
@@ -75,6 +75,9 @@ static uint32_t letters(const char *s, bool primary)
 			break;
 		case 'u':
 			todo |= FO_DO_SEND_UPDATES;
+			break;
+		case 'w':
+			todo |= FO_DO_RECOVER_TIMER;
 			break;
 		case 'x':
 			todo |= primary ? FO_DO_CLOSE : 0;

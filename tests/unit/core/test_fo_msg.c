@@ -311,6 +311,7 @@ static struct fo_connect connect_full(void)
 		.incarnation = { 1, 2, 3, [15] = 16 },
 		.start_count = 0x0102030405060708,
 		.remembered = 0x1112131415161718,
+		.lead = 86400,
 	};
 
 	memset(c.hba, 0xa5, sizeof(c.hba));
@@ -348,6 +349,7 @@ static void connect_round(void **state)
 	assert_memory_equal(got.hba, c.hba, 32);
 	assert_memory_equal(got.incarnation, c.incarnation, 16);
 	assert_true(got.start_count == c.start_count && got.remembered == c.remembered);
+	assert_int_equal(got.lead, 86400);
 	assert_true(got.own_kind);
 }
 
@@ -391,6 +393,7 @@ static void connectack_round(void **state)
 	(void)state;
 	memset(c.incarnation, 0, 16); /* none yet: the sub-option is left out */
 	c.remembered = 0;
+	c.lead = 0;
 	begin(&w, &r, FO_CONNECTACK);
 	fo_write_connectack(&w, &c);
 	end(&w, &r, &m);

@@ -103,6 +103,74 @@ static void test_lead_time_changes(void **state) /* A16 */
 	world_done(w);
 }
 
+/* Somebody in the primary's name goes by a lead time of a day. Return: what the primary knew. */
+static struct world *lead_of_a_day(struct disk *ret_primary)
+{
+	struct world *w = normal_pair();
+
+	*ret_primary = P->disk;
+	P->conf.mclt = 86400;
+	restart(P);
+	assert_int_equal(S->view.mclt, 86400);
+	P->conf.mclt = 30;
+	return w;
+}
+
+/* The true one says that nobody of this pair ever promised anything by it: waits go by its own. */
+static void test_lead_time_that_never_was(void **state)
+{
+	static struct disk before;
+
+	(void)state;
+	for (unsigned waiting = 0; waiting < 2; waiting++) {
+		struct world *w = lead_of_a_day(&before);
+
+		crash(S, true);
+		S->disk.rec.end.lost_storage = true;
+		if (waiting) { /* begun beside the wrong one, who is still there */
+			P->conf.mclt = 86400;
+			boot(S);
+			run(w, 100);
+			assert_int_equal(state_of(S), FO_RECOVER_WAIT);
+			P->conf.mclt = 30;
+		}
+		crash(P, true);
+		before.starts = P->disk.starts;
+		P->disk = before;
+		boot(P);
+		if (!waiting)
+			boot(S);
+		assert_true(settle(w, FO_NORMAL, FO_NORMAL, 45));
+		assert_int_equal(S->disk.rec.mclt, 30);
+		assert_int_equal(S->disk.rec.mclt_former, 0);
+		world_done(w);
+	}
+}
+
+/* It was, and what rests on it may run; or the primary has forgotten whether it was. */
+static void test_lead_time_that_was(void **state)
+{
+	static struct disk before;
+
+	(void)state;
+	for (unsigned forgotten = 0; forgotten < 2; forgotten++) {
+		struct world *w = lead_of_a_day(&before);
+
+		crash(S, true);
+		S->disk.rec.end.lost_storage = true;
+		crash(P, true);
+		if (forgotten)
+			lose_disk(P);
+		boot(P);
+		boot(S);
+		run(w, 3600);
+		assert_int_equal(S->disk.rec.mclt, 30);
+		assert_int_equal(S->disk.rec.mclt_former, 86400);
+		assert_int_equal(state_of(S), FO_RECOVER_WAIT);
+		world_done(w);
+	}
+}
+
 static void test_wrong_name(void **state)
 {
 	struct world *w = new_world(2);
@@ -243,6 +311,8 @@ int main(void)
 		cmocka_unit_test(test_clocks_too_far_apart),
 		cmocka_unit_test(test_primary_decides),
 		cmocka_unit_test(test_lead_time_changes),
+		cmocka_unit_test(test_lead_time_that_never_was),
+		cmocka_unit_test(test_lead_time_that_was),
 		cmocka_unit_test(test_wrong_name),
 		cmocka_unit_test(test_auto_partner_down),
 		cmocka_unit_test(test_pause_and_shutdown),
