@@ -272,11 +272,23 @@ void fo_updates_reset(struct fo_endpoint *e)
 	retries_begin_anew(e);
 }
 
-bool fo_is_flying(const struct fo_endpoint *e, uint32_t addr, bool run)
+bool fo_is_flying(const struct fo_endpoint *e, uint32_t addr)
 {
 	for (uint32_t i = 0; i < e->max_flights; i++)
 		for (unsigned k = 0; e->flights[i].xid && k < e->flights[i].n; k++)
 			if (e->flights[i].b[k].addr == addr && e->flights[i].b[k].open &&
+			    !e->flights[i].b[k].run)
+				return true;
+	return false;
+}
+
+/* Older news may still be without an answer where the partner has refused these. */
+bool fo_this_flies(const struct fo_endpoint *e, const struct lease *l, bool run)
+{
+	for (uint32_t i = 0; i < e->max_flights; i++)
+		for (unsigned k = 0; e->flights[i].xid && k < e->flights[i].n; k++)
+			if (e->flights[i].b[k].addr == l->addr && e->flights[i].b[k].open &&
+			    e->flights[i].b[k].serial == l->serial &&
 			    !e->flights[i].b[k].run == !run)
 				return true;
 	return false;
@@ -304,7 +316,7 @@ static void put_back(struct fo_endpoint *e, bool lacked)
 	for (uint64_t a = 0; (l = fo_next_mine(e, a)); a = (uint64_t)l->addr + 1)
 		if (l->flags & LEASE_DIRTY && pool_is_in_flight(e->pool, l->addr) &&
 		    pool_is_lacked(e->pool, l->addr) == lacked &&
-		    !fo_is_flying(e, l->addr, false))
+		    !fo_this_flies(e, l, false))
 			pool_in_flight(e->pool, l->addr, false);
 	fo_run_retry(e, lacked);
 }

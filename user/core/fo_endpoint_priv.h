@@ -321,7 +321,8 @@ void fo_retry_sooner(struct fo_endpoint *e);   /* the partner lacks them: it has
 /* Until the retry, which for a range that the partner lacks is an hour away (decision A16). */
 void fo_skip_rejected(struct fo_endpoint *e, uint32_t addr, enum fo_reject why);
 void fo_retry_later(struct fo_endpoint *e, enum fo_reject why);
-bool fo_is_flying(const struct fo_endpoint *e, uint32_t addr, bool run); /* on its way now */
+bool fo_is_flying(const struct fo_endpoint *e, uint32_t addr); /* some news of it are on their way */
+bool fo_this_flies(const struct fo_endpoint *e, const struct lease *l, bool run); /* these are */
 /* What is done about a refusal by the partner, in words. */
 const char *fo_next_try(const struct fo_endpoint *e, bool dirty, enum fo_reject reason);
 /* The next binding of this relationship at or after @addr. */

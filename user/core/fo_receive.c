@@ -197,7 +197,7 @@ static enum fo_reject receive_one(struct fo_endpoint *e, const struct fo_binding
 	ours = *t->row;
 	if (!pool_has_record(e->pool, b->addr) && (t->u.has_serial || !lease_is_free(&t->u.lease)))
 		ours = untold(&ours); /* what its run says is older than any news of its own */
-	unacked = t->u.has_serial ? ours.flags & LEASE_DIRTY : fo_is_flying(e, b->addr, false);
+	unacked = t->u.has_serial ? ours.flags & LEASE_DIRTY : fo_is_flying(e, b->addr);
 	r = binding_accept(&e->view, &ours, &t->u, unacked, e->now.wall, &then);
 	if (!t->u.forgot &&
 	    (r == FO_REJECT_IN_USE || r == FO_REJECT_OUTDATED || r == FO_REJECT_LESS_CRITICAL))

@@ -218,7 +218,7 @@ void fo_run_retry(struct fo_endpoint *e, bool lacked)
 	for (uint64_t a = 0; (run = fo_next_run(e, a)); a = fo_run_behind(e, run))
 		if (run->flags & LEASE_DIRTY && pool_run_is_in_flight(e->pool, run->addr) &&
 		    pool_run_is_lacked(e->pool, run->addr) == lacked &&
-		    !fo_is_flying(e, run->addr, true))
+		    !fo_this_flies(e, run, true))
 			pool_run_in_flight(e->pool, run->addr, false);
 }
 

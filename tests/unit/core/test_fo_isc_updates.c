@@ -295,7 +295,7 @@ static void test_refused_is_answered(void **state)
 	assert_int_equal(update(P, &b), FO_REJECT_IN_USE);
 	run(w, 0.1);
 	assert_int_equal(P->ep->count.updates_sent, sent + 1);
-	assert_true(fo_is_flying(P->ep, addr, false));
+	assert_true(fo_is_flying(P->ep, addr));
 	world_done(w);
 }
 

@@ -246,6 +246,40 @@ static void returns(uint64_t seed, unsigned who)
 	world_done(w);
 }
 
+static void answer(struct node *n, uint32_t xid, uint32_t addr, enum fo_reject reject)
+{
+	struct fo_writer wr;
+
+	begin(n, &wr, FO_BNDACK, 0, xid);
+	assert_true(fo_write_ack(&wr, addr, reject, NULL));
+	say(n, &wr);
+}
+
+/* The newest news of an address are refused while older ones wait for their answer. */
+static void test_answers_out_of_order(void **state)
+{
+	struct world *w = normal_pair();
+	uint32_t older, newer;
+
+	(void)state;
+	w->partition = true;
+	assert_true(request(P, 1, true));
+	run(w, 0.1);
+	older = P->ep->xid;
+	assert_true(request(P, 1, true));
+	run(w, 0.1);
+	newer = P->ep->xid;
+	assert_int_equal(newer, older + 1);
+	assert_int_equal(P->ep->n_flights, 2);
+	answer(P, newer, w->client_addr[1], FO_REJECT_LESS_CRITICAL);
+	run(w, 1.1); /* the next try */
+	answer(P, older, w->client_addr[1], FO_REJECT_NONE);
+	drop_link(w, NULL, FO_CLOSE_PEER);
+	w->partition = false;
+	assert_true(settle(w, FO_NORMAL, FO_NORMAL, 10));
+	world_done(w);
+}
+
 static void test_secondary_was_lied_to(void **state)
 {
 	(void)state;
@@ -263,6 +297,7 @@ static void test_primary_was_lied_to(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_answers_out_of_order),
 		cmocka_unit_test(test_secondary_was_lied_to),
 		cmocka_unit_test(test_primary_was_lied_to),
 	};
