@@ -3,6 +3,7 @@
  * which gives way, what ends them.
  *
  * Needs namespaces (as root, or of a user of one's own); skipped without.
+ * First: it waits for ten seconds in all.
  */
 #include "fo_session_world.h"
 

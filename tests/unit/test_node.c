@@ -4,6 +4,7 @@
  * told before it is durable, or lost although it was told, shows here.
  *
  * Needs namespaces (as root, or of a user of one's own); skipped without.
+ * First: it waits for 20 s in all.
  */
 #include <setjmp.h>
 #include <stdarg.h>
