@@ -131,6 +131,7 @@ static const struct kind {
 	{ "shutdown-given-up", LOG_L_ERROR, pending, OF_LIFE },
 	{ "config-differs", LOG_L_WARNING, lead_time, OF_LIFE },
 	{ "storage-lost", LOG_L_WARNING, nothing, OF_LIFE },
+	{ "partner-changed", LOG_L_WARNING, nothing, OF_LIFE },
 	{ "clock-skew", LOG_L_ERROR, clocks, OF_LIFE },
 	{ "partner-sign", LOG_L_WARNING, nothing, OF_LIFE },
 	{ "connect-failed", LOG_L_WARNING, nothing, OF_ATTEMPTS },

@@ -252,7 +252,8 @@ static void test_relation(void **state)
 			       .mclt_until = 5,
 			       .mclt_former = 6,
 			       .hba_known = true,
-			       .peer_start_count = 0x0123456789abcdef },
+			       .peer_start_count = 0x0123456789abcdef,
+			       .stranger = true },
 			 got, empty;
 	uint8_t buf[LEASE_RECORD_MAX], again[LEASE_RECORD_MAX];
 	size_t n;
@@ -261,6 +262,7 @@ static void test_relation(void **state)
 	memset(&empty, 0, sizeof(empty));
 	memset(r.hba, 0x5a, sizeof(r.hba));
 	memset(r.incarnation, 0xc3, sizeof(r.incarnation));
+	memset(r.partner, 0x3c, sizeof(r.partner));
 	n = fo_record_encode(&r, buf, sizeof(buf));
 	assert_int_equal(fo_record_decode(buf, n, &got), 0);
 	assert_int_equal(got.end.state, FO_PARTNER_DOWN);
@@ -278,6 +280,8 @@ static void test_relation(void **state)
 	assert_true(got.peer_start_count == 0x0123456789abcdef);
 	assert_memory_equal(got.hba, r.hba, sizeof(r.hba));
 	assert_memory_equal(got.incarnation, r.incarnation, sizeof(r.incarnation));
+	assert_memory_equal(got.partner, r.partner, sizeof(r.partner));
+	assert_true(got.stranger);
 	assert_int_equal(fo_record_encode(&got, again, sizeof(again)), n);
 	assert_memory_equal(again, buf, n);
 	assert_int_equal(fo_record_encode(&r, buf, n - 1), 0);
@@ -312,7 +316,7 @@ static void test_order_of_tables(void **state)
 	memset(&r, 1, sizeof(r));
 	assert_int_equal(ascending(buf, lease_record_encode(&l, NULL, buf, sizeof(buf))), 12);
 	assert_int_equal(ascending(buf, run_record_encode(&l, 1, buf, sizeof(buf))), 6);
-	assert_int_equal(ascending(buf, fo_record_encode(&r, buf, sizeof(buf))), 17);
+	assert_int_equal(ascending(buf, fo_record_encode(&r, buf, sizeof(buf))), 19);
 }
 
 int main(void)

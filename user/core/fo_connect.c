@@ -62,6 +62,35 @@ void fo_remember_start(struct fo_endpoint *e, uint8_t state)
 	fo_persist(e);
 }
 
+static void partner_is(struct fo_endpoint *e, const struct fo_connect *c, bool stranger)
+{
+	if (!stranger)
+		memcpy(e->rec.partner, c->incarnation, sizeof(e->rec.partner));
+	e->rec.stranger = stranger;
+	fo_persist(e);
+}
+
+/* What was told and acknowledged counts between the two who did that. The partner has heard nothing
+ * of what a stranger said since: it is told all that we hold, and what we disagree about comes up.
+ * So is one that has lost its storage, and has a new name. Nobody has one before the first NORMAL.
+ */
+static void recognize(struct fo_endpoint *e, const struct fo_connect *c)
+{
+	bool named = c->own_kind && fo_any(c->incarnation, sizeof(c->incarnation));
+	bool first = !fo_any(e->rec.partner, sizeof(e->rec.partner));
+	bool same = named && !memcmp(e->rec.partner, c->incarnation, sizeof(c->incarnation));
+	bool was = e->rec.stranger, began = fo_any(e->rec.incarnation, 16);
+
+	if (named ? same && !was : was || !began)
+		return; /* nothing new */
+	partner_is(e, c, !named);
+	if (!named || (first && !was))
+		return;
+	fo_event(e, "partner-changed", "somebody else has spoken for it: it is told everything", 0,
+		 0, 0);
+	fo_updates_forget(e);
+}
+
 /* --- handshake -------------------------------------------------------------------------------- */
 
 static struct octets text(const char *s)
@@ -257,6 +286,7 @@ void fo_on_connect(struct fo_endpoint *e, const struct fo_msg *m)
 	}
 	e->isc = !c.own_kind;
 	compare_memory(e, &c);
+	recognize(e, &c);
 	adopt(e, &c);
 	send_connectack(e, &c, m->xid, FO_REJECT_NONE);
 	link_complete(e, &c);
@@ -289,6 +319,7 @@ void fo_on_connectack(struct fo_endpoint *e, const struct fo_msg *m)
 			fo_link_close(e, FO_CLOSE_STATE);
 			return;
 		}
+		recognize(e, &c);
 		fo_mclt_agreed(e);
 		link_complete(e, &c);
 	}

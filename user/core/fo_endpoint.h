@@ -53,6 +53,8 @@ struct fo_record {
 	bool hba_known;
 	uint8_t incarnation[16];   /* all zero: none yet */
 	uint64_t peer_start_count; /* the partner's start counter as last heard */
+	uint8_t partner[16];	   /* its incarnation; all zero: none heard yet */
+	bool stranger;		   /* somebody without that one has spoken to us since */
 };
 
 enum fo_close_reason {

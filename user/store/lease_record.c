@@ -84,6 +84,8 @@ static const struct field fo_fields[] = {
 	FIELD(0x0f, FLAG, struct fo_record, hba_known),
 	FIELD(0x10, RAW, struct fo_record, incarnation),
 	FIELD(0x11, NUMBER, struct fo_record, peer_start_count),
+	FIELD(0x12, RAW, struct fo_record, partner),
+	FIELD(0x13, FLAG, struct fo_record, stranger),
 };
 
 #define COUNT(a) (sizeof(a) / sizeof((a)[0]))

@@ -243,6 +243,7 @@ static void returns(uint64_t seed, unsigned who)
 		fail_msg("seed %u, %s was lied to: %s with %u to tell, %s with %u", (unsigned)seed,
 			 who ? "the secondary" : "the primary", fo_state_name(state_of(P)),
 			 dirty(P), fo_state_name(state_of(S)), dirty(S));
+	assert_same(w, INT32_MAX);
 	world_done(w);
 }
 

@@ -75,6 +75,7 @@ static void test_renewed_while_refused(void **state)
 	assert_null(operate(p, FO_EV_OP_PARTNER_DOWN, 0));
 	run(w, 35);
 	assert_int_equal(pool_get(p->pool, a)->state, LEASE_EXPIRED);
+	p->ep->rec.stranger = true; /* so that STATE waits for no commit */
 	boot(s);
 	for (unsigned i = 0; i < 100000 && p->ep->rec.end.peer != FO_RECOVER; i++)
 		run(w, 0.0001);
