@@ -9,6 +9,9 @@
 #      /     \
 #   <id>s1   <id>s2       servers: eth0 10.77.0.1, .2 on the segment; eth1 10.99.0.1, .2 on br1
 #
+# For measurements (net_up_direct) a cable each instead of bridges, whose work would be charged to
+# whoever sends:  l (to1, to2) ---- eth0 of s1, s2 ;  eth1 of s1 ---- eth1 of s2
+#
 # Everything is made in namespaces of its own and removed in every case: the trap is set before
 # the first of them exists. Only processes started by net_spawn are ever ended.
 
@@ -141,6 +144,31 @@ net_up() {
 	net_ip l addr add $NET_GIADDR/32 dev lo
 	net_ip l route add local 10.64.0.0/13 dev lo
 	for i in c c1 c2; do net_ns $i; net_port $i eth0 br0; done
+}
+
+# net_cable_between NAMESPACE INTERFACE NAMESPACE INTERFACE
+net_cable_between() {
+	net_ip "$1" link add "$2" type veth peer name "$4" netns "$NET_ID$3" || return 1
+	net_ip "$1" link set "$2" up
+	net_ip "$3" link set "$4" up
+}
+
+# The load and the servers alone, the same addresses as on the segment.
+net_up_direct() {
+	local i
+	net_ns l
+	net_ip l addr add 10.77.0.6/32 dev lo
+	net_ip l addr add $NET_GIADDR/32 dev lo
+	net_ip l route add local 10.64.0.0/13 dev lo
+	for i in 1 2; do
+		net_ns s$i
+		net_cable_between l to$i s$i eth0
+		net_ip l route add "${NET_SERVER_ADDR[$i]}" dev to$i src 10.77.0.6
+		net_ip s$i addr add "${NET_SERVER_ADDR[$i]}/16" brd + dev eth0
+		net_ip s$i route add 10.64.0.0/13 via 10.77.0.6
+	done
+	net_cable_between s1 eth1 s2 eth1
+	for i in 1 2; do net_ip s$i addr add "${NET_LINK_ADDR[$i]}/24" brd + dev eth1; done
 }
 
 # The second segment with a real relay; only where dhcrelay is installed.
