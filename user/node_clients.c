@@ -79,6 +79,7 @@ static void reply(struct node *n, const struct dhcp_datagram *in, const struct d
 		n->count.outbox_full++;
 		return; /* the client asks again */
 	}
+	n->commit.awaited = true;
 	memcpy(p, &head, sizeof(head));
 	memcpy(p + sizeof(head), buf, head.len);
 }

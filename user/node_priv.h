@@ -161,6 +161,10 @@ struct node {
 		struct fo_keys *keys; /* of it */
 		struct conf *own;     /* the one in use, NULL while it is that of the start */
 	} reload;
+	struct { /* of the store */
+		mono_t began; /* the last one */
+		bool awaited; /* a client waits for what is put now */
+	} commit;
 	struct { /* from the decision of a state to its policy in the maps */
 		uint64_t count, us_last, us_max;
 	} switches;

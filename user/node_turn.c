@@ -14,6 +14,12 @@
 
 #define REFRESH_US 2000000 /* interfaces and addresses are looked at this often */
 #define TICK_MAX_US 500000
+/* A commit costs the same for one lease and for thirty, so the next one begins so long after the
+ * last, or when there are as many. A client that comes alone finds the last one over, and waits for
+ * nothing; partners do not mind to wait; a slow disk takes longer than that. */
+#define COMMIT_EVERY_US 2000
+#define COMMIT_LAZY_US 4000	 /* no client waits */
+#define COMMIT_ENOUGH 32	 /* records */
 #define CONTACT_LEAST_US 1000000 /* no contact time-out and no lead time is shorter */
 
 /* --- turns ------------------------------------------------------------------------------------ */
@@ -206,12 +212,19 @@ static void expire_leases(struct node *n)
 	}
 }
 
+static mono_t commit_due(const struct node *n)
+{
+	return mono_add_us(n->commit.began, n->commit.awaited ? COMMIT_EVERY_US : COMMIT_LAZY_US);
+}
+
 static void arm_tick(struct node *n)
 {
 	mono_t next = mono_min(mono_add_us(n->now.mono, TICK_MAX_US), node_partner_next(n));
 	struct timeval tv;
 	int64_t us;
 
+	if (lease_store_pending(n->store))
+		next = mono_min(next, commit_due(n));
 	us = n->restate_at ? 0 : next.us - clock_now().mono.us;
 	if (us < 1000)
 		us = 1000;
@@ -221,10 +234,14 @@ static void arm_tick(struct node *n)
 
 static void submit(struct node *n)
 {
-	if (lease_store_covers(n->store) < lease_store_batch(n->store) ||
-	    !lease_store_idle(n->store))
+	uint32_t records = lease_store_pending(n->store);
+
+	if (!records || !lease_store_idle(n->store) ||
+	    (records < COMMIT_ENOUGH && n->now.mono.us < commit_due(n).us))
 		return;
 	(void)lease_store_submit(n->store);
+	n->commit.began = n->now.mono;
+	n->commit.awaited = false;
 }
 
 static void serve_turn(struct node *n)

@@ -161,19 +161,19 @@ uint64_t lease_store_batch(const struct lease_store *st)
 	return st->open;
 }
 
-static uint32_t open_records(const struct lease_store *st)
+uint32_t lease_store_pending(const struct lease_store *st)
 {
 	return st->writer.ring[st->writer.submitted % LEASE_BATCHES].records;
 }
 
 bool lease_store_room(const struct lease_store *st, unsigned records)
 {
-	return !st->failed && (uint64_t)open_records(st) + records <= st->batch_max;
+	return !st->failed && (uint64_t)lease_store_pending(st) + records <= st->batch_max;
 }
 
 bool lease_store_overfull(const struct lease_store *st)
 {
-	return !st->failed && open_records(st) > (uint64_t)st->batch_max + st->batch_over / 2;
+	return !st->failed && lease_store_pending(st) > (uint64_t)st->batch_max + st->batch_over / 2;
 }
 
 /* Room for one more operation, whatever its size. A batch that has grown stays so: its pages cost
@@ -310,7 +310,7 @@ uint64_t lease_store_submit(struct lease_store *st)
 
 	if (st->failed)
 		return 0;
-	if (!open_records(st))
+	if (!lease_store_pending(st))
 		submit_empty(st);
 	else if (lease_writer_on_way(&st->writer) < LEASE_BATCHES - 1)
 		hand_over(st);
@@ -321,7 +321,7 @@ uint64_t lease_store_submit(struct lease_store *st)
 
 uint64_t lease_store_covers(const struct lease_store *st)
 {
-	return open_records(st) ? st->open : st->open - 1;
+	return lease_store_pending(st) ? st->open : st->open - 1;
 }
 
 void lease_store_discard(struct lease_store *st)

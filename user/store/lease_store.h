@@ -66,6 +66,8 @@ uint64_t lease_store_submit(struct lease_store *st);
 uint64_t lease_store_covers(const struct lease_store *st);
 /* Empty the open batch: none of it was told to anybody. */
 void lease_store_discard(struct lease_store *st);
+/* Records in the open batch. */
+uint32_t lease_store_pending(const struct lease_store *st);
 /* While the writer is at work a batch may stay open, so that it fills (group commit). */
 bool lease_store_idle(const struct lease_store *st);
 

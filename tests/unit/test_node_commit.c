@@ -1,0 +1,107 @@
+/*
+ * When the node commits: at once for who comes alone, together for those who come close to each
+ * other, and without any other event when the time has come. The test says when the last commit
+ * began, so no clock decides what is seen.
+ *
+ * Needs namespaces (as root, or of a user of one's own); skipped without.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "../lib/node_world.h"
+
+#define NEVER_YET 0
+#define LONG_AHEAD (clock_now().mono.us + 1000 * 1000000LL)
+
+static uint32_t pending(void)
+{
+	return lease_store_pending(node->store);
+}
+
+static void alone(void)
+{
+	configure(NULL);
+	start();
+	wait_until(!pending() && lease_store_idle(node->store));
+}
+
+/* One turn with so many changes for which a client waits. */
+static void decide(unsigned first, unsigned count, int64_t last_commit)
+{
+	node_turn_begin(node);
+	for (unsigned i = first; i < first + count; i++) {
+		struct lease l = known_lease(FIRST + i, wall() + 600);
+
+		assert_int_equal(node_put(node, &l, NULL), 0);
+	}
+	node->commit.began.us = last_commit;
+	node->commit.awaited = true;
+	node_turn_end(node);
+}
+
+static void who_comes_alone_waits_for_nothing(void **state)
+{
+	(void)state;
+	alone();
+	decide(0, 1, NEVER_YET);
+	assert_int_equal(pending(), 0);
+}
+
+static void who_comes_close_behind_shares_a_commit(void **state)
+{
+	(void)state;
+	alone();
+	decide(0, 1, LONG_AHEAD);
+	decide(1, 1, LONG_AHEAD);
+	turns(20);
+	assert_int_equal(pending(), 2);
+	decide(2, 1, NEVER_YET);
+	assert_int_equal(pending(), 0);
+}
+
+static void enough_do_not_wait_for_more(void **state)
+{
+	(void)state;
+	alone();
+	decide(0, 31, LONG_AHEAD);
+	assert_int_equal(pending(), 31);
+	decide(31, 1, LONG_AHEAD);
+	assert_int_equal(pending(), 0);
+}
+
+/* Nothing else need happen: the loop wakes up by itself. */
+static void the_time_comes_by_itself(void **state)
+{
+	struct timeval due, now;
+
+	(void)state;
+	alone();
+	decide(0, 1, clock_now().mono.us + 5000);
+	assert_int_equal(pending(), 1);
+	assert_true(event_pending(node->tick, EV_TIMEOUT, &due));
+	evutil_gettimeofday(&now, NULL);
+	evutil_timersub(&due, &now, &due);
+	assert_true(due.tv_sec == 0 && due.tv_usec < 50000); /* the usual tick is far behind */
+	wait_until(!pending());
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(who_comes_alone_waits_for_nothing, setup, teardown),
+		cmocka_unit_test_setup_teardown(who_comes_close_behind_shares_a_commit, setup,
+						teardown),
+		cmocka_unit_test_setup_teardown(enough_do_not_wait_for_more, setup, teardown),
+		cmocka_unit_test_setup_teardown(the_time_comes_by_itself, setup, teardown),
+	};
+
+	if (!own_network(CLONE_NEWNS)) {
+		printf("needs namespaces of its own (root, or user namespaces)\n");
+		return 77;
+	}
+	clock_init();
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
