@@ -136,7 +136,7 @@ fuzz:
 	$(Q)$(MAKE) B=build/fuzz CC=$(CLANG) CFLAGS="-O1 -g $(san) -fsanitize=fuzzer-no-link" fuzzers
 	$(Q)B=build/fuzz tests/run fuzz $(patsubst tests/fuzz/%.c,build/fuzz/tests/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
 fuzzers: $(fuzzers)
-bench: all $(bpf_bench) $(B)/tests/bpf/test_verifier $(B)/tests/lib/fill_store $(B)/tests/lib/preload_slowsync.so
+bench: all $(bpf_bench) $(B)/tests/lib/dhcp_echo $(B)/tests/bpf/test_verifier $(B)/tests/lib/fill_store $(B)/tests/lib/preload_slowsync.so
 	$(Q)B=$(B) tools/bench $(BENCH_ARGS)
 
 format:

@@ -111,12 +111,24 @@ one_extra() {
 	"$1" >"$NET_TMP/start" 2>&1 && measure_durability
 }
 
+# What the network alone costs: a program that answers each message and remembers nothing.
+measure_echo() {
+	net_spawn s1 s1 "$B/tests/lib/dhcp_echo" "${NET_SERVER_ADDR[1]}"
+	one_target
+	if wait_for 5 answers; then
+		load --clients 100000 --seed echo --window "$WINDOW"
+		echo "$L_cpu" >>"$NET_TMP/echo"
+	fi
+	net_stop s1
+}
+
 # --- a row ----------------------------------------------------------------------------------------
 
 row() { # KEY NAME one|two START-FUNCTION
 	local run window=$WINDOW
 	wanted "$1" || return 0
 	: >"$NET_TMP/runs"
+	measure_echo
 	D_one="" D_many="" D_text=unknown R_filter=""
 	"$3_target$([ "$3" = one ] || echo s)"
 	for ((run = 1; run <= RUNS; run++)); do
