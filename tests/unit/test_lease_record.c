@@ -8,6 +8,7 @@
 #include <string.h>
 #include <cmocka.h>
 #include <zlib.h>
+#include "store/crc.h"
 #include "store/lease_record.h"
 
 static struct lease full_lease(void)
@@ -104,6 +105,43 @@ static void test_example(void **state)
 	l.expires = l.starts + 3600;
 	assert_int_equal(lease_record_encode(&l, &c, buf, sizeof(buf)), sizeof(expected));
 	assert_memory_equal(buf, expected, sizeof(expected));
+}
+
+/* Whoever held the lease before leaves nothing behind in the next one. */
+static void test_one_after_the_other(void **state)
+{
+	struct lease_client all = full_client(), nobody = { 0 }, half = all, c = { 0 };
+	struct lease_client *const rows[] = { &half, &all, &nobody, &half, &nobody, &all, &half };
+	uint8_t buf[LEASE_RECORD_MAX];
+	struct lease l = full_lease();
+
+	(void)state;
+	half.hlen = half.id_len = half.host_name_len = half.relay_agent_len = 5;
+	memset(half.chaddr + 5, 0, sizeof(half.chaddr) - 5);
+	memset(half.id + 5, 0, sizeof(half.id) - 5);
+	memset(half.host_name + 5, 0, sizeof(half.host_name) - 5);
+	memset(half.relay_agent + 5, 0, sizeof(half.relay_agent) - 5);
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		size_t n = lease_record_encode(&l, rows[i], buf, sizeof(buf));
+
+		assert_int_equal(lease_record_decode_over(buf, n, &l, &c), 0);
+		assert_memory_equal(&c, rows[i], sizeof(c));
+		buf[9] ^= 1;
+		assert_int_equal(lease_record_decode_over(buf, n, &l, &c), -EBADMSG);
+		assert_memory_equal(&c, rows[i], sizeof(c));
+	}
+}
+
+static void test_check_is_that_of_zlib(void **state)
+{
+	uint8_t buf[300];
+
+	(void)state;
+	for (unsigned i = 0; i < sizeof(buf); i++)
+		buf[i] = (uint8_t)(i * i * 7 + i / 3);
+	for (size_t from = 0; from < 9; from++)
+		for (size_t len = 0; from + len <= sizeof(buf); len++)
+			assert_int_equal(crc_of(buf + from, len), crc32(0, buf + from, (uInt)len));
 }
 
 static void test_damage(void **state)
@@ -322,9 +360,14 @@ static void test_order_of_tables(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_round_trip), cmocka_unit_test(test_example),
-		cmocka_unit_test(test_damage),	   cmocka_unit_test(test_grammar),
-		cmocka_unit_test(test_merge),	   cmocka_unit_test(test_merge_keeps_unknown),
+		cmocka_unit_test(test_round_trip),
+		cmocka_unit_test(test_example),
+		cmocka_unit_test(test_one_after_the_other),
+		cmocka_unit_test(test_check_is_that_of_zlib),
+		cmocka_unit_test(test_damage),
+		cmocka_unit_test(test_grammar),
+		cmocka_unit_test(test_merge),
+		cmocka_unit_test(test_merge_keeps_unknown),
 		cmocka_unit_test(test_relation),
 		cmocka_unit_test(test_order_of_tables),
 	};

@@ -85,17 +85,17 @@ struct reader {
 	int (*lease)(void *ctx, const struct lease *l, const struct lease_client *c);
 	int (*run)(void *ctx, const struct lease *l, uint32_t n);
 	void *ctx;
+	struct lease_client c;
 };
 
-static int scan_one(const struct reader *s, const MDB_val *key, const MDB_val *val)
+static int scan_one(struct reader *s, const MDB_val *key, const MDB_val *val)
 {
 	struct rd rd = rd_init(key->mv_data, key->mv_size);
 	uint32_t addr = rd_u32(&rd), n = 0;
-	struct lease_client c;
 	struct lease l;
 	int r = rd.bad || rd.len ? -EBADMSG
 		: s->run	 ? run_record_decode(val->mv_data, val->mv_size, &l, &n)
-				 : lease_record_decode(val->mv_data, val->mv_size, &l, &c);
+				 : lease_record_decode_over(val->mv_data, val->mv_size, &l, &s->c);
 
 	if (r == 0 && n && n - 1 > UINT32_MAX - addr)
 		r = -EBADMSG;
@@ -103,10 +103,10 @@ static int scan_one(const struct reader *s, const MDB_val *key, const MDB_val *v
 	if (r < 0)
 		return r;
 	l.addr = addr;
-	return s->run ? s->run(s->ctx, &l, n) : s->lease(s->ctx, &l, &c);
+	return s->run ? s->run(s->ctx, &l, n) : s->lease(s->ctx, &l, &s->c);
 }
 
-static int scan(const struct reader *s, MDB_dbi dbi)
+static int scan(struct reader *s, MDB_dbi dbi)
 {
 	struct lease_env *env = &s->st->env;
 	MDB_cursor *cursor;

@@ -8,8 +8,8 @@
 #include <endian.h>
 #include <errno.h>
 #include <string.h>
-#include <zlib.h>
 #include "core/wire.h"
+#include "store/crc.h"
 #include "store/lease_record.h"
 
 #define TAG_HARDWARE 0x40
@@ -158,15 +158,10 @@ static void wr_client(struct wr *w, const struct lease_client *c)
 		wr_item(w, TAG_RELAY_AGENT, c->relay_agent, c->relay_agent_len);
 }
 
-static uint32_t check_of(const uint8_t *p, size_t len)
-{
-	return (uint32_t)crc32(0, p, (uInt)len);
-}
-
 /* Return: octets of the whole record, 0 when it did not fit. */
 static size_t wr_check(struct wr *w)
 {
-	uint32_t check = w->bad ? 0 : check_of(w->p, w->len);
+	uint32_t check = w->bad ? 0 : crc_of(w->p, w->len);
 
 	wr_u8(w, TAG_CHECK);
 	wr_u8(w, 4);
@@ -219,7 +214,7 @@ static int open_record(struct octets o, struct rd *ret_items)
 	if (o.len < 1 + CHECK_LEN)
 		return -EBADMSG;
 	items = rd_sub(&r, o.len - CHECK_LEN);
-	if (rd_u16(&r) != (TAG_CHECK << 8 | 4) || rd_u32(&r) != check_of(o.p, o.len - CHECK_LEN))
+	if (rd_u16(&r) != (TAG_CHECK << 8 | 4) || rd_u32(&r) != crc_of(o.p, o.len - CHECK_LEN))
 		return -EBADMSG;
 	version = rd_u8(&items);
 	if (version != LEASE_RECORD_VERSION)
@@ -229,7 +224,7 @@ static int open_record(struct octets o, struct rd *ret_items)
 }
 
 /* The next item; false at the end or when it is malformed (r->bad). @last: the tag before. */
-static bool next_item(struct rd *r, uint8_t *last, struct octets *ret_value)
+static inline bool next_item(struct rd *r, uint8_t *last, struct octets *ret_value)
 {
 	const uint8_t *head;
 
@@ -246,7 +241,7 @@ static bool next_item(struct rd *r, uint8_t *last, struct octets *ret_value)
 }
 
 /* Big-endian octets to a number of as many. */
-static void rd_number(struct octets o, uint8_t *to)
+static inline void rd_number(struct octets o, uint8_t *to)
 {
 	uint32_t v32;
 	uint64_t v64;
@@ -273,7 +268,7 @@ struct fields {
 };
 
 /* Return: false when the value is not one of the field. An unknown tag is fine. */
-static bool rd_field(struct fields *fields, uint8_t tag, struct octets o, void *to)
+static inline bool rd_field(struct fields *fields, uint8_t tag, struct octets o, void *to)
 {
 	const struct field *f;
 
@@ -296,32 +291,28 @@ struct holder {
 	struct octets hardware, id, host_name, relay_agent;
 };
 
-static void rd_hardware(struct octets o, struct lease_client *c)
+/* Over what another left there: behind the length all is zero. */
+static void fill(uint8_t *to, uint8_t *len, const uint8_t *p, uint8_t n)
 {
-	if (!o.len)
-		return;
-	c->htype = o.p[0];
-	c->hlen = (uint8_t)(o.len - 1);
-	memcpy(c->chaddr, o.p + 1, c->hlen);
+	if (*len > n)
+		memset(to + n, 0, (size_t)*len - n);
+	if (n)
+		memcpy(to, p, n);
+	*len = n;
 }
 
-static void rd_text(struct octets o, uint8_t *to, uint8_t *ret_len)
+static void rd_client(const struct holder *h, struct lease_client *c)
 {
-	if (o.len)
-		memcpy(to, o.p, o.len); /* at most 255, as long as each of them */
-	*ret_len = (uint8_t)o.len;
+	struct octets o = h->hardware;
+
+	c->htype = o.len ? o.p[0] : 0;
+	fill(c->chaddr, &c->hlen, o.len ? o.p + 1 : NULL, (uint8_t)(o.len ? o.len - 1 : 0));
+	fill(c->id, &c->id_len, h->id.p, (uint8_t)h->id.len); /* no value is longer than 255 */
+	fill(c->host_name, &c->host_name_len, h->host_name.p, (uint8_t)h->host_name.len);
+	fill(c->relay_agent, &c->relay_agent_len, h->relay_agent.p, (uint8_t)h->relay_agent.len);
 }
 
-static void rd_client(const struct holder *h, struct lease_client *ret)
-{
-	memset(ret, 0, sizeof(*ret));
-	rd_hardware(h->hardware, ret);
-	rd_text(h->id, ret->id, &ret->id_len);
-	rd_text(h->host_name, ret->host_name, &ret->host_name_len);
-	rd_text(h->relay_agent, ret->relay_agent, &ret->relay_agent_len);
-}
-
-static bool rd_holder(uint8_t tag, struct octets o, struct holder *h)
+static inline bool rd_holder(uint8_t tag, struct octets o, struct holder *h)
 {
 	switch (tag) {
 	case TAG_HARDWARE:
@@ -345,11 +336,9 @@ static bool lease_sane(const struct lease *l)
 	return l->state <= LEASE_BACKUP && l->acked_state <= LEASE_BACKUP;
 }
 
-int lease_record_decode(const uint8_t *p, size_t len, struct lease *ret,
-			struct lease_client *ret_client)
+static int decode(const uint8_t *p, size_t len, struct lease *ret, struct holder *ret_holder)
 {
 	struct fields fields = { lease_fields, lease_fields + COUNT(lease_fields) };
-	struct holder holder = { 0 };
 	struct lease tmp = { 0 };
 	struct octets o;
 	uint8_t tag = 0;
@@ -363,12 +352,34 @@ int lease_record_decode(const uint8_t *p, size_t len, struct lease *ret,
 		return err;
 	while (next_item(&r, &tag, &o))
 		r.bad = tag < TAG_HARDWARE ? !rd_field(&fields, tag, o, &tmp)
-					   : !rd_holder(tag, o, &holder);
+					   : !rd_holder(tag, o, ret_holder);
 	if (r.bad || !lease_sane(&tmp))
 		return -EBADMSG;
 	*ret = tmp;
-	if (ret_client)
-		rd_client(&holder, ret_client);
+	return 0;
+}
+
+int lease_record_decode_over(const uint8_t *p, size_t len, struct lease *ret,
+			     struct lease_client *client)
+{
+	struct holder holder = { 0 };
+	int r = decode(p, len, ret, &holder);
+
+	if (r == 0)
+		rd_client(&holder, client);
+	return r;
+}
+
+int lease_record_decode(const uint8_t *p, size_t len, struct lease *ret,
+			struct lease_client *ret_client)
+{
+	struct holder holder = { 0 };
+	int r = decode(p, len, ret, &holder);
+
+	if (r < 0 || !ret_client)
+		return r;
+	memset(ret_client, 0, sizeof(*ret_client));
+	rd_client(&holder, ret_client);
 	return 0;
 }
 
