@@ -109,44 +109,25 @@ static void note_time(struct node *n, uint32_t sec)
 		n->newest = sec;
 }
 
-/* Records wait for their turn while memory is fetched for them: clients are all over it. */
-#define LOAD_AHEAD 16
-
-struct load {
-	struct node *n;
-	struct lease ahead[LOAD_AHEAD];
-	uint64_t read;
-};
-
-static void apply_read(struct load *load, uint64_t number)
-{
-	/* outside of every range: kept, not served */
-	(void)pool_apply(load->n->pool, &load->ahead[number % LOAD_AHEAD], 0);
-}
-
 static int load_lease(void *ctx, const struct lease *l, const struct lease_client *c)
 {
-	struct load *load = ctx;
-	struct lease *row = &load->ahead[load->read % LOAD_AHEAD];
+	struct node *n = ctx;
+	struct lease whole = *l;
 
-	note_time(load->n, l->cltt);
-	note_time(load->n, l->stos);
-	if (load->read >= LOAD_AHEAD)
-		apply_read(load, load->read - LOAD_AHEAD);
-	load->read++;
-	*row = *l;
-	row->key = lease_client_key(&load->n->hash, c);
-	pool_expect(load->n->pool, row);
+	note_time(n, l->cltt);
+	note_time(n, l->stos);
+	whole.key = lease_client_key(&n->hash, c);
+	(void)pool_apply(n->pool, &whole, 0); /* outside of every range: kept, not served */
 	return 0;
 }
 
 static int load_leases(struct node *n)
 {
-	struct load load = { .n = n };
-	int r = lease_store_scan(n->store, load_lease, &load);
+	int r;
 
-	for (uint64_t i = load.read > LOAD_AHEAD ? load.read - LOAD_AHEAD : 0; i < load.read; i++)
-		apply_read(&load, i);
+	pool_load_begin(n->pool);
+	r = lease_store_scan(n->store, load_lease, n);
+	pool_load_end(n->pool);
 	return r;
 }
 

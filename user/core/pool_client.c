@@ -46,6 +46,10 @@ void pool_client_link(struct pool *p, uint32_t id, uint32_t scope)
 	if (client_key_none(r->l.key))
 		return;
 	r->flags |= ROW_BY_CLIENT;
+	if (p->loading) {
+		pool_slot_append(p, tag_of(r->l.key, scope), id);
+		return;
+	}
 	if (!find_client(p, r->l.key, scope, &slot)) {
 		pool_slot_add(p, tag_of(r->l.key, scope), id);
 		return;
@@ -65,6 +69,53 @@ void pool_client_link(struct pool *p, uint32_t id, uint32_t scope)
 		p->slots[slot].row = id;
 }
 
+/* --- all at once ------------------------------------------------------------------------------ */
+
+void pool_load_begin(struct pool *p)
+{
+	p->loading = !p->n_clients;
+}
+
+/* Of those with one tag, who are one client nearly always, only the first row stays in the sorted
+ * table. Return: the others, chained by sib_next. */
+static uint32_t take_siblings(struct pool *p)
+{
+	uint32_t rest = 0, *end = &rest, n = 0;
+
+	for (uint32_t i = 0; i < p->n_clients; i++) {
+		struct slot s = p->slots[i];
+
+		p->slots[i] = (struct slot){ 0 };
+		if (n && p->slots[n - 1].tag == s.tag) {
+			*end = s.row;
+			end = &p->rows[s.row].sib_next;
+		} else {
+			p->slots[n++] = s;
+		}
+	}
+	p->n_clients = n;
+	return rest;
+}
+
+void pool_load_end(struct pool *p)
+{
+	uint32_t id, next;
+
+	if (!p->loading)
+		return;
+	p->loading = false;
+	pool_slot_sort(p);
+	next = take_siblings(p);
+	pool_slot_spread(p);
+	while ((id = next)) {
+		next = p->rows[id].sib_next;
+		p->rows[id].sib_next = 0;
+		pool_client_link(p, id, pool_scope_index(p, p->rows[id].l.addr));
+	}
+}
+
+/* --- change ----------------------------------------------------------------------------------- */
+
 /* @next: the client's next best row, or 0 and nothing is left of it. */
 static void replace_first(struct pool *p, uint32_t id, uint32_t scope, uint32_t next)
 {
@@ -81,10 +132,12 @@ static void replace_first(struct pool *p, uint32_t id, uint32_t scope, uint32_t 
 void pool_client_unlink(struct pool *p, uint32_t id, uint32_t scope)
 {
 	struct row *r = &p->rows[id];
-	uint32_t next = r->sib_next;
+	uint32_t next;
 
 	if (!(r->flags & ROW_BY_CLIENT))
 		return;
+	pool_load_end(p); /* of an address that comes a second time */
+	next = r->sib_next;
 	if (next)
 		p->rows[next].sib_prev = r->sib_prev;
 	if (r->sib_prev)
@@ -93,14 +146,6 @@ void pool_client_unlink(struct pool *p, uint32_t id, uint32_t scope)
 		replace_first(p, id, scope, next);
 	r->sib_next = r->sib_prev = 0;
 	r->flags &= (uint16_t)~ROW_BY_CLIENT;
-}
-
-void pool_expect(const struct pool *p, const struct lease *l)
-{
-	uint32_t range = pool_range_of(p, l->addr);
-
-	if (range < p->t->n_ranges)
-		pool_slot_expect(p, tag_of(l->key, p->t->ranges[range].scope));
 }
 
 const struct lease *pool_find_client(const struct pool *p, struct client_key key,

@@ -121,6 +121,7 @@ struct pool {
 	struct nak *naks;
 	uint32_t n_rows, n_timers, n_relations, offer_mask;
 	uint32_t n_clients, n_homes, max_homes; /* of the slots: in use, and where they begin */
+	bool loading; /* slots stand side by side in no order, [0 .. n_clients) */
 	uint32_t max_offers, n_offers, used_offers, unused_offer;
 	uint32_t max_runs, n_runs, used_runs, unused_run;
 	struct list offer_order;
@@ -170,9 +171,13 @@ void pool_free_update(struct pool *p, uint32_t range, uint32_t id, bool to_front
 
 /* The first slot whose tag is @tag or more; an empty one at the latest. */
 uint32_t pool_slot_first(const struct pool *p, uint32_t tag);
-void pool_slot_expect(const struct pool *p, uint32_t tag); /* it will be looked for */
 void pool_slot_add(struct pool *p, uint32_t tag, uint32_t row);
 void pool_slot_drop(struct pool *p, uint32_t slot);
+/* Into an empty table all at once: append them, sort, and spread; whoever wants none of two with
+ * one tag takes it out before that. */
+void pool_slot_append(struct pool *p, uint32_t tag, uint32_t row);
+void pool_slot_sort(struct pool *p);
+void pool_slot_spread(struct pool *p);
 
 /* @scope: that of the row's address */
 void pool_client_link(struct pool *p, uint32_t id, uint32_t scope);

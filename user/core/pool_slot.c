@@ -24,11 +24,6 @@ uint32_t pool_slot_first(const struct pool *p, uint32_t tag)
 	return i;
 }
 
-void pool_slot_expect(const struct pool *p, uint32_t tag)
-{
-	__builtin_prefetch(&p->slots[home(tag, p->n_homes)]);
-}
-
 /* --- growth ----------------------------------------------------------------------------------- */
 
 /* Where the next one in order stands: at its home, or right behind the one before. */
@@ -93,14 +88,23 @@ static void spread(struct pool *p, uint32_t from, uint32_t n_homes)
 }
 
 /* In place and in order: about 10 ns for each client, every time that their number doubles. */
-static void grow(struct pool *p)
+static void resize(struct pool *p, uint32_t n_homes)
 {
-	uint32_t n = p->n_homes < p->max_homes / 2 ? 2 * p->n_homes : p->max_homes;
-	uint32_t from = most_ahead(p, n);
+	uint32_t from = most_ahead(p, n_homes);
 
 	pack(p, from + p->n_clients);
-	spread(p, from, n);
-	p->n_homes = n;
+	spread(p, from, n_homes);
+	p->n_homes = n_homes;
+}
+
+/* As many homes as it takes before one more comes to @n_clients. */
+static uint32_t homes_for(const struct pool *p, uint32_t n_clients)
+{
+	uint32_t n = p->n_homes;
+
+	while (n_clients >= n / 4 * 3 && n < p->max_homes)
+		n = n < p->max_homes / 2 ? 2 * n : p->max_homes;
+	return n;
 }
 
 /* --- change ----------------------------------------------------------------------------------- */
@@ -108,9 +112,10 @@ static void grow(struct pool *p)
 void pool_slot_add(struct pool *p, uint32_t tag, uint32_t row)
 {
 	struct slot s = { tag, row };
+	uint32_t n_homes = homes_for(p, p->n_clients);
 
-	if (p->n_clients >= p->n_homes / 4 * 3 && p->n_homes < p->max_homes)
-		grow(p);
+	if (n_homes > p->n_homes)
+		resize(p, n_homes);
 	p->n_clients++;
 	for (uint32_t i = pool_slot_first(p, tag); s.row; i++) {
 		struct slot was = p->slots[i];
@@ -126,4 +131,87 @@ void pool_slot_drop(struct pool *p, uint32_t i)
 		p->slots[i] = p->slots[i + 1];
 	p->slots[i] = (struct slot){ 0 };
 	p->n_clients--;
+}
+
+/* --- all at once ------------------------------------------------------------------------------ */
+
+#define FEW 24
+#define DIGITS 256
+
+/* By tag, and by row of those with one tag: all are different. */
+static uint64_t order(struct slot s)
+{
+	return (uint64_t)s.tag << 32 | s.row;
+}
+
+static unsigned digit(struct slot s, unsigned shift)
+{
+	return order(s) >> shift & (DIGITS - 1);
+}
+
+static void sort_few(struct slot *s, uint32_t n)
+{
+	for (uint32_t i = 1; i < n; i++) {
+		struct slot moved = s[i];
+		uint32_t at = i;
+
+		for (; at && order(s[at - 1]) > order(moved); at--)
+			s[at] = s[at - 1];
+		s[at] = moved;
+	}
+}
+
+/* Each to its place by one digit, in place: whoever stands there goes on to its own (McIlroy,
+ * Bostic, McIlroy: "Engineering radix sort"). @ret_end: where each digit ends. */
+static void deal(struct slot *s, uint32_t n, unsigned shift, uint32_t ret_end[DIGITS])
+{
+	uint32_t next[DIGITS] = { 0 }, at = 0;
+
+	for (uint32_t i = 0; i < n; i++)
+		next[digit(s[i], shift)]++;
+	for (unsigned d = 0; d < DIGITS; d++) {
+		ret_end[d] = at + next[d];
+		next[d] = at;
+		at = ret_end[d];
+	}
+	for (unsigned d = 0; d < DIGITS; d++)
+		while (next[d] < ret_end[d]) {
+			struct slot moved = s[next[d]], was;
+			unsigned to;
+
+			for (; (to = digit(moved, shift)) != d; moved = was) {
+				was = s[next[to]];
+				s[next[to]++] = moved;
+			}
+			s[next[d]++] = moved;
+		}
+}
+
+/* From the highest digit down; as deep as there are digits, at the most. */
+static void sort(struct slot *s, uint32_t n, unsigned shift)
+{
+	uint32_t end[DIGITS], from = 0;
+
+	if (n <= FEW) {
+		sort_few(s, n);
+		return;
+	}
+	deal(s, n, shift, end);
+	for (unsigned d = 0; d < DIGITS && shift; from = end[d++])
+		sort(s + from, end[d] - from, shift - 8);
+}
+
+void pool_slot_append(struct pool *p, uint32_t tag, uint32_t row)
+{
+	p->slots[p->n_clients++] = (struct slot){ tag, row };
+}
+
+void pool_slot_sort(struct pool *p)
+{
+	sort(p->slots, p->n_clients, 56);
+}
+
+void pool_slot_spread(struct pool *p)
+{
+	resize(p, homes_for(p, p->n_clients ? p->n_clients - 1 : 0));
 }

@@ -144,12 +144,40 @@ static void grows_with_its_clients(void **state)
 	end_pool();
 }
 
+/* All at once it is the same table. */
+static void sorted_at_once(void **state)
+{
+	static const uint32_t sizes[] = { 0, 1, 16, 17, 24, 25, 300, ROWS };
+
+	(void)state;
+	for (unsigned i = 0; i < N(sizes) * 4; i++) {
+		struct pool *p = of_rows(), *one_by_one;
+		void *memory_of_p = memory;
+
+		one_by_one = new_pool(p->t, 0);
+		rng = i;
+		for (uint32_t row = 1; row <= sizes[i / 4]; row++) {
+			tags[row] = some_tag(i % 4);
+			inside[row] = true;
+			pool_slot_append(p, tags[row], row);
+			pool_slot_add(one_by_one, tags[row], row);
+		}
+		pool_slot_sort(p);
+		pool_slot_spread(p);
+		check(p);
+		assert_int_equal(p->n_homes, one_by_one->n_homes);
+		munmap(memory_of_p, memory_size);
+		end_pool();
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(comes_and_goes),
 		cmocka_unit_test(full_of_one),
 		cmocka_unit_test(grows_with_its_clients),
+		cmocka_unit_test(sorted_at_once),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
