@@ -125,13 +125,11 @@ static void test_scan(void **state)
 
 	assert_int_equal(lease_store_scan(f->st, scan_cb, &s), 0);
 	assert_int_equal(s.n, 0);
-	assert_int_equal(lease_store_count(f->st), 0);
 	for (size_t i = 0; i < 6; i++)
 		put(f, addrs[i], 1 + (uint32_t)i);
 	commit(f);
 	assert_int_equal(lease_store_scan(f->st, scan_cb, &s), 0);
 	assert_int_equal(s.n, 6);
-	assert_int_equal(lease_store_count(f->st), 6);
 	assert_int_equal(s.last, 0xffffffff);
 	s = (struct scan){ .f = f, .stop = -ENOENT };
 	assert_int_equal(lease_store_scan(f->st, scan_cb, &s), -ENOENT);

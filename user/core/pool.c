@@ -320,6 +320,16 @@ int pool_apply(struct pool *p, const struct lease *l, uint64_t batch)
 	return 0;
 }
 
+size_t pool_rows_at(const struct pool *p, uint32_t addr, uint32_t n, const void **ret)
+{
+	uint32_t id = pool_row_of(p, addr), left = p->n_rows + 1 - id;
+
+	if (!id)
+		return 0;
+	*ret = &p->rows[id];
+	return (n < left ? n : left) * sizeof(struct row);
+}
+
 /* --- walking and counting ------------------------------------------------------------------- */
 
 uint32_t pool_range_last(const struct pool *p, uint32_t addr)

@@ -54,6 +54,10 @@ int pool_apply(struct pool *p, const struct lease *l, uint64_t batch);
 void pool_load_begin(struct pool *p);
 void pool_load_end(struct pool *p);
 
+/* Where the rows of @addr and of @n - 1 addresses behind it lie (whatever range they are in), for
+ * who knows that they will be used. Return: octets; 0 when @addr is in no range. */
+size_t pool_rows_at(const struct pool *p, uint32_t addr, uint32_t n, const void **ret);
+
 /* --- runs: consecutive addresses that nobody ever used (decision A3) --------------------------
  * A run says what holds for those of its addresses that have no record of their own; a record
  * always wins over the run, so that leasing an address changes no run. Where no run lies, such an

@@ -144,17 +144,6 @@ int lease_store_scan(struct lease_store *st,
 	return r;
 }
 
-uint64_t lease_store_count(struct lease_store *st)
-{
-	MDB_stat stat = { 0 };
-
-	if (lease_env_read(&st->env) < 0)
-		return 0;
-	(void)mdb_stat(st->env.reader, st->env.leases, &stat);
-	lease_env_read_end(&st->env);
-	return stat.ms_entries;
-}
-
 int lease_store_scan_runs(struct lease_store *st,
 			  int (*cb)(void *ctx, const struct lease *l, uint32_t n), void *ctx)
 {

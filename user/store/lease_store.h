@@ -91,8 +91,6 @@ int lease_store_scan(struct lease_store *st,
 		     int (*cb)(void *ctx, const struct lease *l, const struct lease_client *c),
 		     void *ctx);
 
-uint64_t lease_store_count(struct lease_store *st); /* of bindings; 0 also when it cannot be read */
-
 /* All runs, likewise; they are disjoint. */
 int lease_store_scan_runs(struct lease_store *st,
 			  int (*cb)(void *ctx, const struct lease *l, uint32_t n), void *ctx);

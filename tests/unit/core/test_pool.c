@@ -262,6 +262,24 @@ static void addresses_outside(void **state)
 	assert_null(pool_init(small, sizeof(small), &table, 1));
 }
 
+static void rows_lie_side_by_side(void **state)
+{
+	struct pool *p = new_pool(&table, 0);
+	const void *first, *at;
+	size_t size = pool_rows_at(p, IP(10, 9, 0, 10), 1, &first);
+
+	(void)state;
+	assert_int_equal(size, sizeof(struct row));
+	assert_ptr_equal(first, pool_get(p, IP(10, 9, 0, 10)));
+	assert_int_equal(pool_rows_at(p, IP(10, 9, 0, 29), 5, &at), 5 * size);
+	assert_int_equal((const char *)at - (const char *)first, 19 * size);
+	assert_int_equal(pool_rows_at(p, IP(10, 9, 1, 99), 3, &at), 3 * size);
+	assert_int_equal(pool_rows_at(p, IP(10, 9, 1, 99), 4, &at), 3 * size); /* no more */
+	assert_int_equal(pool_rows_at(p, IP(10, 9, 2, 7), 2, &at), size);
+	assert_int_equal(pool_rows_at(p, IP(10, 9, 2, 8), 2, &at), 0);
+	end_pool();
+}
+
 static void whole_internet_is_too_much(void **state)
 {
 	struct addr_range all = { 0, 0xffffffff, 0, 0 }, most = { 0, 0x60000000, 0, 0 };
@@ -390,6 +408,7 @@ int main(void)
 		cmocka_unit_test(a_step_of_the_clock_moves_all),
 		cmocka_unit_test(runs_are_bounded),
 		cmocka_unit_test(addresses_outside),
+		cmocka_unit_test(rows_lie_side_by_side),
 		cmocka_unit_test(whole_internet_is_too_much),
 		cmocka_unit_test(large_range_costs_nothing_unused),
 		cmocka_unit_test(asked_for_is_carried),
