@@ -1,12 +1,14 @@
 /*
  * Nanoseconds per packet of the program, by kinds of packets: of an empty program, of ours, what
- * ours takes above the empty one, and what the chosen technique cost as a prototype. Medians of 7
- * runs; REPEAT=n sets their length. Called by tools/bench, which reads the table.
+ * ours takes above the empty one, and what the chosen technique cost as a prototype. Both programs
+ * run in turn, so that a machine whose pace changes is as slow for one as for the other; medians of
+ * 31 such rounds, the third of their differences. REPEAT=n packets make a run. Called by
+ * tools/bench, which reads the table.
  * Times of one machine only: the prototype's were taken where the empty program took 27 ns.
  */
 #include "rig.h"
 
-#define RUNS 7
+#define ROUNDS 31
 #define PREFIXES 201
 
 struct kind {
@@ -145,26 +147,44 @@ static int load_empty(void)
 
 static int by_value(const void *a, const void *b)
 {
-	uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
+	int x = *(const int *)a, y = *(const int *)b;
 
 	return x < y ? -1 : x > y;
 }
 
-static uint32_t median_ns(int prog, const struct frame *f, int expected)
+static int median(int v[ROUNDS])
 {
-	unsigned repeat = getenv("REPEAT") ? (unsigned)atoi(getenv("REPEAT")) : 300000;
-	uint32_t ns[RUNS];
+	qsort(v, ROUNDS, sizeof(v[0]), by_value);
+	return v[ROUNDS / 2];
+}
 
-	for (unsigned i = 0; i < RUNS; i++) {
-		int action = rig_run_opts(prog, f->b, f->len, NULL, repeat, &ns[i]);
+static int run_ns(int prog, const struct frame *f, int expected)
+{
+	unsigned repeat = getenv("REPEAT") ? (unsigned)atoi(getenv("REPEAT")) : 50000;
+	uint32_t ns = 0;
+	int action = rig_run_opts(prog, f->b, f->len, NULL, repeat, &ns);
 
-		if (action != expected) {
-			fprintf(stderr, "run gave %d, expected %d\n", action, expected);
-			exit(1);
-		}
+	if (action != expected) {
+		fprintf(stderr, "run gave %d, expected %d\n", action, expected);
+		exit(1);
 	}
-	qsort(ns, RUNS, sizeof(ns[0]), by_value);
-	return ns[RUNS / 2];
+	return (int)ns;
+}
+
+static void measure(int empty, int prog, const struct kind *k)
+{
+	int base[ROUNDS], ours[ROUNDS], above[ROUNDS];
+	struct frame_spec s = k->spec();
+	struct frame f;
+
+	frame_build(&s, &f);
+	for (unsigned i = 0; i < ROUNDS; i++) {
+		base[i] = run_ns(empty, &f, XDP_DROP);
+		ours[i] = run_ns(prog, &f, k->action);
+		above[i] = ours[i] - base[i];
+	}
+	printf("%-38s %6d %8d %8d %10u\n", k->what, median(base), median(ours), median(above),
+	       k->prototype_ns);
 }
 
 static void world_of_prefixes(struct rig *r)
@@ -197,17 +217,8 @@ int main(void)
 	world_of_prefixes(&r);
 	printf("%-38s %6s %8s %8s %10s\n", "ns per packet", "empty", "filter", "above",
 	       "prototype");
-	for (unsigned i = 0; i < N_KINDS; i++) {
-		struct frame_spec s = kinds[i].spec();
-		struct frame f;
-		uint32_t base, ours;
-
-		frame_build(&s, &f);
-		base = median_ns(empty, &f, XDP_DROP);
-		ours = median_ns(r.prog, &f, kinds[i].action);
-		printf("%-38s %6u %8u %8d %10u\n", kinds[i].what, base, ours, (int)(ours - base),
-		       kinds[i].prototype_ns);
-	}
+	for (unsigned i = 0; i < N_KINDS; i++)
+		measure(empty, r.prog, &kinds[i]);
 	close(empty);
 	rig_close(&r);
 	return 0;
