@@ -17,10 +17,14 @@
 
 #define FILTER_FORGET() asm volatile("" ::: "memory")
 
+#define FILTER_OPAQUE(w, x) ((x) ^ (w)->nothing)
+
+/* The verifier sees to it that this is only loaded where the machine does it in one go. */
+#define FILTER_LOAD(type, p) (*(const type *)(p))
+
 struct filter_env {
 	struct xdp_md *xdp;
 	const __u8 *data, *data_end;
-	__u64 now; /* 0: not read yet */
 	__u8 head[20];
 };
 
@@ -34,11 +38,11 @@ struct {
 	__type(value, struct filter_work);
 } tl_scratch SEC(".maps");
 
+static const __u32 first_key = 0;
+
 static __always_inline void *first_of(void *map)
 {
-	__u32 zero = 0;
-
-	return bpf_map_lookup_elem(map, &zero);
+	return bpf_map_lookup_elem(map, &first_key);
 }
 
 /* Headers: where they are, or a copy when the first buffer of the frame is shorter. */
@@ -51,16 +55,62 @@ static __always_inline const __u8 *filter_peek(struct filter_env *env, __u32 off
 	return bpf_xdp_load_bytes(env->xdp, off, env->head, n) ? 0 : env->head;
 }
 
-static __always_inline int filter_copy(struct filter_env *env, __u32 off, __u8 *dst, __u32 n)
+struct octets_8 {
+	__u64 words[1];
+};
+struct octets_32 {
+	__u64 words[4];
+};
+struct octets_48 {
+	__u64 words[6];
+};
+#define COPY(type, dst, src) (*(struct type *)(dst) = *(const struct type *)(src))
+
+/*
+ * A helper would cost as much as the rest of the walk, therefore by hand: the fixed part, blocks
+ * of 32 octets, and the last 32, which may overlap. The slack behind @dst is wide enough for them.
+ * Return: 0, or -1 when the message is not whole in the first buffer.
+ */
+static __always_inline int copy_by_hand(struct filter_env *env, __u32 off, struct filter_work *w,
+					__u32 n)
 {
+	const __u8 *p = env->data + off, *last;
+	__u64 at = FILTER_BOUND(n - 32, FILTER_MSG_MAX - 1), left = FILTER_OPAQUE(w, (__u64)n);
+	__u8 *dst = w->msg;
+
+	asm volatile("" : "+r"(p)); /* one pointer, of which the verifier learns how far it goes */
+	last = p + at;
+	if (last + 32 > env->data_end || p + DHCP_OPTIONS_OFF > env->data_end)
+		return -1;
+	COPY(octets_48, dst, p);					      /* op to chaddr */
+	COPY(octets_8, dst + DHCP_OPTIONS_OFF - 8, p + DHCP_OPTIONS_OFF - 8); /* the cookie */
+	COPY(octets_32, dst + at, last);
+	for (__u64 i = DHCP_OPTIONS_OFF; i < FILTER_MSG_MAX; i += 32) {
+		if (i + 32 >= left)
+			break;
+		if (p + i + 32 > env->data_end)
+			return -1;
+		COPY(octets_32, dst + i, p + i);
+	}
+	return 0;
+}
+
+static __always_inline int filter_copy(struct filter_env *env, __u32 off, struct filter_work *w,
+				       __u32 n)
+{
+	if (copy_by_hand(env, off, w, n) == 0)
+		return 0;
 	/* n is in 1..2048 already; verifiers up to 6.5 want to see it here */
-	return (int)bpf_xdp_load_bytes(env->xdp, off, dst,
+	return (int)bpf_xdp_load_bytes(env->xdp, off, w->msg,
 				       FILTER_BOUND(n - 1, FILTER_MSG_MAX - 1) + 1);
 }
 
-static __always_inline int filter_eight_pads(const __u8 *p)
+/* Seldom asked for, therefore not copied before: only option 52 makes options of sname and file. */
+static __always_inline int filter_copy_fields(struct filter_env *env, __u32 off,
+					      struct filter_work *w)
 {
-	return *(const __u64 *)p == 0;
+	return (int)bpf_xdp_load_bytes(env->xdp, off + DHCP_OFF_SNAME, w->msg + DHCP_OFF_SNAME,
+				       DHCP_SNAME_LEN + DHCP_FILE_LEN);
 }
 
 static __always_inline struct filter_work *filter_scratch(struct filter_env *env)
@@ -69,12 +119,19 @@ static __always_inline struct filter_work *filter_scratch(struct filter_env *env
 	return first_of(&tl_scratch);
 }
 
-/* Tick resolution, half the price of the exact clock; at most once per packet. */
-static __always_inline __u64 clock(struct filter_env *env)
+/*
+ * The coarse clock goes by ticks, and reading it is a helper's call: once per tick and CPU is
+ * enough. Jiffies are read in place.
+ */
+static __always_inline __u64 clock(struct filter_work *w)
 {
-	if (!env->now)
-		env->now = bpf_ktime_get_coarse_ns();
-	return env->now;
+	__u64 tick = bpf_jiffies64();
+
+	if (w->tick != tick || !w->now_ns) {
+		w->tick = tick;
+		w->now_ns = bpf_ktime_get_coarse_ns();
+	}
+	return w->now_ns;
 }
 
 static __always_inline int filter_find_local(struct filter_env *env, __u32 addr)
@@ -129,11 +186,13 @@ static __always_inline const struct relation_policy *filter_find_policy(struct f
 	return bpf_map_lookup_elem(&tl_relation, &slot);
 }
 
-static __always_inline enum filter_reason filter_vouched(struct filter_env *env)
+static __always_inline enum filter_reason filter_vouched(struct filter_env *env,
+							 struct filter_work *w)
 {
 	const volatile struct filter_alive *alive = first_of(&tl_alive);
 	__u64 deadline;
 
+	(void)env;
 	if (!alive || alive->abi_version != TL_ABI_VERSION)
 		return REASON_NOT_ARMED;
 	deadline = alive->deadline_ns;
@@ -141,5 +200,5 @@ static __always_inline enum filter_reason filter_vouched(struct filter_env *env)
 		return REASON_NOT_ARMED;
 	if (deadline == TL_DEADLINE_BY_HAND)
 		return FILTER_GO_ON;
-	return clock(env) < deadline ? FILTER_GO_ON : REASON_DEADLINE;
+	return clock(w) < deadline ? FILTER_GO_ON : REASON_DEADLINE;
 }

@@ -2,19 +2,26 @@
 /* Counting: every exit under one reason; judged DISCOVERs also by bucket and by relay. */
 #include "hooks.bpf.h"
 
-static __always_inline void count_verdict(const struct filter_env *env,
-					  const struct filter_frame *f, enum filter_reason reason)
+static __always_inline void count(struct filter_verdicts *all, enum filter_reason reason,
+				  __u64 octets)
 {
-	struct filter_verdicts *all = first_of(&tl_verdict);
 	struct filter_counter *c;
 	__u64 i = reason;
 
 	asm volatile("" : "+r"(i)); /* or clang knows the range and drops the check below */
-	if (!all || i >= FILTER_REASONS)
+	if (i >= FILTER_REASONS)
 		return;
 	c = (struct filter_counter *)all + i;
 	c->packets++;
-	c->octets += f->octets ? f->octets : (__u64)(env->data_end - env->data);
+	c->octets += octets;
+}
+
+static __always_inline void count_verdict(enum filter_reason reason, __u64 octets)
+{
+	struct filter_verdicts *all = first_of(&tl_verdict);
+
+	if (all)
+		count(all, reason, octets);
 }
 
 static __always_inline void count_bucket(const struct filter_work *w, enum filter_reason reason)
@@ -41,31 +48,33 @@ static __always_inline __u64 *relay_step(struct relay_counters *c, const struct 
 	return step + (w->secs >= 8 ? 3 : w->secs >= 4 ? 2 : w->secs >= 1 ? 1 : 0);
 }
 
-static __always_inline void count_relay(struct filter_env *env, const struct filter_work *w)
+static __always_inline void count_relay(struct filter_work *w)
 {
-	struct relay_counters *c, fresh = {};
+	struct relay_counters *c;
 	struct relay_key key;
 
 	__builtin_memcpy(key.address, &w->giaddr, 4);
 	c = bpf_map_lookup_elem(&tl_relay, &key);
 	if (!c) {
+		struct relay_counters fresh = {};
+
 		bpf_map_update_elem(&tl_relay, &key, &fresh, BPF_NOEXIST);
 		c = bpf_map_lookup_elem(&tl_relay, &key);
 		if (!c)
 			return;
 	}
-	c->last_seen_ns = clock(env);
+	c->last_seen_ns = clock(w);
 	__sync_fetch_and_add(relay_step(c, w), 1);
 }
 
 static __always_inline void tell(struct filter_env *env, const struct filter_frame *f,
-				 const struct filter_work *w, enum filter_reason reason)
+				 struct filter_work *w, enum filter_reason reason)
 {
 	struct filter_event *e = bpf_ringbuf_reserve(&tl_event, sizeof(*e), 0);
 
 	if (!e)
 		return;
-	e->time_ns = clock(env);
+	e->time_ns = clock(w);
 	e->reason = reason;
 	e->ifindex = env->xdp->ingress_ifindex;
 	e->relation = w->relation;

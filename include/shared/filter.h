@@ -10,11 +10,16 @@
  *   FILTER_BOUND(x, mask)             x & mask, provably, right before an index
  *   FILTER_FORGET()                   keep no state in registers: what a verifier sees in memory
  *                                     it does not follow, so that its states merge
+ *   FILTER_OPAQUE(w, x)               x, of which a verifier knows nothing more: the same for one
+ *                                     value that is to stay in a register
+ *   FILTER_LOAD(type, p)              an integer as it stands at p, aligned or not
  *   struct filter_env                 one frame and its tables
  *   const __u8 *filter_peek(env, off, n)      n <= 20 octets of the frame's head, or NULL
- *   int filter_copy(env, off, dst, n)         0 when n (1..FILTER_MSG_MAX) octets were there
+ *   int filter_copy(env, off, w, n)           the message into w->msg; 0 when its n octets were
+ *                                             there, DHCP_OPTIONS_OFF to FILTER_MSG_MAX of them.
+ *                                             It may leave out sname and file,
+ *   int filter_copy_fields(env, off, w)       which this brings
  *   struct filter_work *filter_scratch(env)   room for one message, or NULL
- *   int filter_eight_pads(p)                  are the eight octets zero?
  *   filter_find_local, filter_find_subnet, filter_find_iface, filter_find_policy, filter_vouched
  *
  * The parser's state lives in struct filter_work, in the kernel a map value: there the verifier
@@ -29,7 +34,10 @@
 #define FILTER_CHUNK 16	     /* steps per call of filter_walk: an option, or up to eight pads */
 #define FILTER_CHUNKS 64     /* 1,024 steps; a message that takes more passes */
 #define FILTER_SUBOPTIONS 32
+#define FILTER_SHORT_ID 32	    /* octets of an identifier that are hashed in place */
+#define FILTER_GLANCE 42	    /* octets of Ethernet, IPv4 without options, UDP */
 #define FILTER_GO_ON FILTER_REASONS /* no reason found yet */
+#define FILTER_WANTS_FIELDS (FILTER_REASONS + 1)
 
 /* Options that were seen, and what they hold. */
 enum filter_seen {
@@ -56,7 +64,7 @@ struct filter_work {
 	/* the walk */
 	__u32 pos, end; /* the next option, the end of its field */
 	__u32 in_options, overload;
-	__u32 result; /* enum filter_reason or FILTER_GO_ON */
+	__u32 result; /* enum filter_reason, FILTER_GO_ON or FILTER_WANTS_FIELDS */
 	__u32 seen;   /* enum filter_seen */
 	__u32 type;
 	__u32 client_id_off, client_id_len;
@@ -71,27 +79,32 @@ struct filter_work {
 	__u8 owned;	   /* the bucket is ours */
 	__u32 since_event; /* judged DISCOVERs since the last sampled one */
 	__u32 pad;
+	__u64 tick, now_ns; /* the kernel's: when it last read the clock, and what that said */
+	__u64 nothing;	    /* the kernel's: always 0, which its verifier does not know */
 };
+
+#define FILTER_RARE(x) __builtin_expect(!!(x), 0)
 
 static inline __u16 filter_be16(const __u8 *p)
 {
-	return (__u16)(p[0] << 8 | p[1]);
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+	return __builtin_bswap16(FILTER_LOAD(__u16, p));
+#else
+	return FILTER_LOAD(__u16, p);
+#endif
 }
 
 /* An address as it stands on the wire: compared and looked up, never counted with. */
 static inline __u32 filter_addr(const __u8 *p)
 {
-	__u32 v;
-
-	__builtin_memcpy(&v, p, 4);
-	return v;
+	return FILTER_LOAD(__u32, p);
 }
 
 /* --- what the half that includes us provides ------------------------------------------------- */
 static inline const __u8 *filter_peek(struct filter_env *env, __u32 off, __u32 n);
-static inline int filter_copy(struct filter_env *env, __u32 off, __u8 *dst, __u32 n);
+static inline int filter_copy(struct filter_env *env, __u32 off, struct filter_work *w, __u32 n);
+static inline int filter_copy_fields(struct filter_env *env, __u32 off, struct filter_work *w);
 static inline struct filter_work *filter_scratch(struct filter_env *env);
-static inline int filter_eight_pads(const __u8 *p);
 static inline int filter_find_local(struct filter_env *env, __u32 addr);
 /* Both: 1 and *ret when there is one. */
 static inline int filter_find_subnet(struct filter_env *env, __u32 addr,
@@ -102,9 +115,34 @@ static inline const struct relation_policy *filter_find_policy(struct filter_env
 							       __u32 relation);
 /* FILTER_GO_ON while somebody vouches for the maps, else REASON_NOT_ARMED or REASON_DEADLINE.
  * Reads the clock, therefore asked only before a drop. */
-static inline enum filter_reason filter_vouched(struct filter_env *env);
+static inline enum filter_reason filter_vouched(struct filter_env *env, struct filter_work *w);
 
 /* --- headers ---------------------------------------------------------------------------------- */
+
+/**
+ * filter_glance - most of what is no DHCP, known by the first FILTER_GLANCE octets
+ * @p: they are there
+ * @octets: written where this is IPv4
+ *
+ * All traffic of an interface pays for this function: it asks for nothing but loads and compares.
+ * Return: FILTER_GO_ON where filter_closely() has to look.
+ */
+static inline enum filter_reason filter_glance(const __u8 *p, __u64 *octets)
+{
+	__u16 proto = filter_be16(p + 12);
+
+	if (FILTER_RARE(proto != 0x0800))
+		return proto == 0x8100 || proto == 0x88a8 ? FILTER_GO_ON : REASON_NOT_IPV4;
+	if (FILTER_RARE(p[14] != 0x45))
+		return FILTER_GO_ON;
+	*octets = 14u + filter_be16(p + 16);
+	if (p[23] != 17)
+		return REASON_NOT_UDP;
+	if (FILTER_RARE(filter_be16(p + 36) == DHCP_SERVER_PORT) ||
+	    FILTER_RARE(filter_be16(p + 20) & 0x3fff))
+		return FILTER_GO_ON;
+	return REASON_NOT_DHCP;
+}
 
 static inline enum filter_reason filter_ethernet(struct filter_env *env, struct filter_frame *f)
 {
@@ -164,10 +202,8 @@ static inline enum filter_reason filter_fixed_fields(const struct filter_work *w
 {
 	if (w->msg[0] != BOOTREQUEST)
 		return REASON_NOT_REQUEST;
-	if (w->msg[DHCP_FIXED_LEN] != (DHCP_COOKIE >> 24) ||
-	    w->msg[DHCP_FIXED_LEN + 1] != (DHCP_COOKIE >> 16 & 255) ||
-	    w->msg[DHCP_FIXED_LEN + 2] != (DHCP_COOKIE >> 8 & 255) ||
-	    w->msg[DHCP_FIXED_LEN + 3] != (DHCP_COOKIE & 255))
+	if (filter_be16(w->msg + DHCP_FIXED_LEN) != (DHCP_COOKIE >> 16) ||
+	    filter_be16(w->msg + DHCP_FIXED_LEN + 2) != (DHCP_COOKIE & 0xffff))
 		return REASON_NO_COOKIE;
 	return w->msg[DHCP_OFF_HLEN] > 16 ? REASON_BAD_HLEN : FILTER_GO_ON;
 }
@@ -261,57 +297,66 @@ static inline int filter_option(struct filter_work *w, __u32 code, const __u8 *v
 	}
 }
 
-/* RFC 2131 §4.1: after the options field comes file, then sname, where option 52 says so. */
-static inline int filter_next_field(struct filter_work *w)
+/*
+ * RFC 2131 §4.1: after the options field comes file, then sname, where option 52 says so. Returns
+ * where the walk goes on, or 0.
+ */
+static inline __u64 filter_next_field(struct filter_work *w)
 {
-	w->in_options = 0;
+	if (w->in_options && w->overload) {
+		w->result = FILTER_WANTS_FIELDS;
+		return 0;
+	}
 	if (w->overload & 1) {
 		w->overload &= ~1u;
-		w->pos = DHCP_OFF_FILE;
 		w->end = DHCP_OFF_FILE + DHCP_FILE_LEN;
-		return 1;
+		return DHCP_OFF_FILE;
 	}
 	if (w->overload & 2) {
 		w->overload = 0;
-		w->pos = DHCP_OFF_SNAME;
 		w->end = DHCP_OFF_SNAME + DHCP_SNAME_LEN;
-		return 1;
+		return DHCP_OFF_SNAME;
 	}
-	return filter_stop(w, FILTER_GO_ON);
+	filter_stop(w, FILTER_GO_ON);
+	return 0;
 }
 
-/* One step of the walk: a pad, an option, or the end of a field. Returns 0 when w->result holds. */
-static inline int filter_walk_step(struct filter_work *w)
+/*
+ * One step of the walk: a pad, an option, or the end of a field. Returns where the next one
+ * begins, 0 when w->result holds.
+ */
+static inline __u64 filter_walk_step(struct filter_work *w, __u64 pos)
 {
-	__u32 pos = w->pos, next;
-	const __u8 *o;
+	const __u8 *o = w->msg + FILTER_BOUND(pos, FILTER_MSG_MAX - 1);
+	__u64 next;
 
-	if (pos >= w->end)
+	if (pos >= w->end || o[0] == DHO_END)
 		return filter_next_field(w);
-	o = w->msg + FILTER_BOUND(pos, FILTER_MSG_MAX - 1);
-	if (o[0] == DHO_PAD) { /* they come in runs, and a run should cost little */
-		w->pos = pos + (pos + 8 <= w->end && filter_eight_pads(o) ? 8 : 1);
-		return 1;
-	}
-	if (o[0] == DHO_END)
-		return filter_next_field(w);
+	if (o[0] == DHO_PAD) /* they come in runs, and a run should cost little */
+		return pos + (pos + 8 <= w->end && FILTER_LOAD(__u64, o) == 0 ? 8 : 1);
 	next = pos + 2 + o[1];
-	if (pos + 2 > w->end || next > w->end)
-		return filter_stop(w, REASON_BAD_OPTION);
-	w->pos = next;
-	return filter_option(w, o[0], o + 2, pos + 2, o[1]);
+	if (next > w->end) {
+		filter_stop(w, REASON_BAD_OPTION);
+		return 0;
+	}
+	return filter_option(w, o[0], o + 2, (__u32)pos + 2, o[1]) ? next : 0;
 }
 
 /* One chunk of the walk. Returns 1 when there may be more, 0 when w->result holds. */
 FILTER_GLOBAL int filter_walk(struct filter_work *w)
 {
+	__u64 pos;
+
 	if (!w)
 		return 0;
+	pos = w->pos;
 	for (int i = 0; i < FILTER_CHUNK; i++) {
 		FILTER_FORGET();
-		if (!filter_walk_step(w))
+		pos = FILTER_OPAQUE(w, filter_walk_step(w, pos));
+		if (!pos)
 			return 0;
 	}
+	w->pos = (__u32)pos;
 	return 1;
 }
 
@@ -360,12 +405,20 @@ static inline void filter_walk_begin(struct filter_work *w, __u32 len)
 }
 
 /* All options, until it is known that this is a DISCOVER or what else. */
-static inline enum filter_reason filter_options(struct filter_work *w, __u32 len)
+static inline enum filter_reason filter_options(struct filter_env *env, struct filter_work *w,
+						const struct filter_frame *f)
 {
-	filter_walk_begin(w, len);
+	filter_walk_begin(w, f->len);
 	for (int i = 0; i < FILTER_CHUNKS; i++) {
-		if (!filter_walk(w))
+		if (filter_walk(w))
+			continue;
+		if (w->result != FILTER_WANTS_FIELDS)
 			break;
+		if (filter_copy_fields(env, f->off, w))
+			return REASON_BAD_LENGTH;
+		w->in_options = 0;
+		w->end = 0; /* the next step is the one to file or sname */
+		w->result = REASON_STEP_LIMIT;
 	}
 	if (w->result != FILTER_GO_ON)
 		return (enum filter_reason)w->result;
@@ -402,26 +455,36 @@ static inline enum filter_reason filter_choose(struct filter_env *env, struct fi
 	return ret->relation == TL_NO_RELATION ? REASON_NO_RELATION : FILTER_GO_ON;
 }
 
-/* loadbal_hash() over the message, in a form that a verifier can follow. */
-FILTER_GLOBAL int filter_hash(struct filter_work *w, __u32 off, __u32 len)
+/* loadbal_hash() over the message, in a form that a verifier can follow; @max is a constant. */
+static inline __u64 filter_hash_up_to(const struct filter_work *w, __u64 off, __u64 len, int max)
 {
-	__u64 hash = FILTER_BOUND(len, 255), last = (__u64)off + len - 1;
+	__u64 hash = FILTER_BOUND(len, 255), last = off + len - 1;
 
-	if (!w)
-		return 0;
-	for (__u64 i = 0; i < 255; i++) {
-		if (i >= len)
+	for (int i = 0; i < max; i++) {
+		if (len-- == 0)
 			break;
-		hash = loadbal_step(hash, w->msg[FILTER_BOUND(last - i, FILTER_MSG_MAX - 1)]);
+		hash = loadbal_step(hash, w->msg[FILTER_BOUND(last, FILTER_MSG_MAX - 1)]);
+		last--;
 	}
-	return (int)hash;
+	return hash;
+}
+
+FILTER_GLOBAL int filter_hash_long(struct filter_work *w, __u32 off, __u32 len)
+{
+	return w ? (int)filter_hash_up_to(w, off, len, 255) : 0;
 }
 
 static inline __u8 filter_bucket(struct filter_work *w, const struct relation_policy *p)
 {
-	if (loadbal_by_client_id(p->hash_identity, w->client_id_len))
-		return (__u8)filter_hash(w, w->client_id_off, w->client_id_len);
-	return (__u8)filter_hash(w, DHCP_OFF_CHADDR, w->msg[DHCP_OFF_HLEN]);
+	__u32 off = DHCP_OFF_CHADDR, len = w->msg[DHCP_OFF_HLEN];
+
+	if (loadbal_by_client_id(p->hash_identity, w->client_id_len)) {
+		off = w->client_id_off;
+		len = w->client_id_len;
+	}
+	if (len > FILTER_SHORT_ID)
+		return (__u8)filter_hash_long(w, off, len);
+	return (__u8)filter_hash_up_to(w, off, len, FILTER_SHORT_ID);
 }
 
 static inline enum filter_reason filter_decide(struct filter_env *env, struct filter_work *w,
@@ -443,7 +506,7 @@ static inline enum filter_reason filter_decide(struct filter_env *env, struct fi
 						: REASON_BY_SECS;
 	if (why == LOADBAL_PARTNERS && choice->partner_cannot_serve)
 		return REASON_PARTNER_EMPTY;
-	vouched = filter_vouched(env);
+	vouched = filter_vouched(env, w);
 	if (vouched != FILTER_GO_ON)
 		return vouched;
 	return why == LOADBAL_PARTNERS ? REASON_PARTNERS : REASON_NOT_SERVING;
@@ -459,7 +522,7 @@ static inline enum filter_reason filter_message(struct filter_env *env, struct f
 	r = filter_fixed_fields(w);
 	if (r != FILTER_GO_ON)
 		return r;
-	r = filter_options(w, f->len);
+	r = filter_options(env, w, f);
 	if (r != FILTER_GO_ON)
 		return r;
 	w->secs = dhcp_secs_repair(filter_be16(w->msg + DHCP_OFF_SECS));
@@ -470,12 +533,8 @@ static inline enum filter_reason filter_message(struct filter_env *env, struct f
 	return filter_decide(env, w, &choice);
 }
 
-/**
- * filter_verdict - why one frame passes or is dropped (filter_drops tells which)
- * @f: always written as far as known
- * @ret: the scratch, NULL when this is no DHCP; ->judged says whether the rest of it counts
- */
-static inline enum filter_reason filter_verdict(struct filter_env *env, struct filter_frame *f,
+/* All but the glance: whatever that could not tell, and what there is no room to glance at. */
+static inline enum filter_reason filter_closely(struct filter_env *env, struct filter_frame *f,
 						struct filter_work **ret)
 {
 	struct filter_work *w;
@@ -494,7 +553,7 @@ static inline enum filter_reason filter_verdict(struct filter_env *env, struct f
 		return REASON_INTERNAL;
 	w->judged = 0;
 	*ret = w;
-	if (filter_copy(env, f->off, w->msg, f->len))
+	if (filter_copy(env, f->off, w, f->len))
 		return REASON_BAD_LENGTH;
 	return filter_message(env, w, f);
 }

@@ -8,6 +8,13 @@
 #define FILTER_GLOBAL static
 #define FILTER_BOUND(x, mask) ((x) & (mask))
 #define FILTER_FORGET() ((void)0)
+#define FILTER_OPAQUE(w, x) (x)
+#define FILTER_LOAD(type, p)                                                                       \
+	({                                                                                         \
+		type load_;                                                                        \
+		memcpy(&load_, p, sizeof(load_));                                                  \
+		load_;                                                                             \
+	})
 
 struct filter_work;
 struct filter_env {
@@ -25,20 +32,20 @@ static inline const __u8 *filter_peek(struct filter_env *env, __u32 off, __u32 n
 	return off + n <= env->len ? env->frame + off : NULL;
 }
 
-static inline int filter_copy(struct filter_env *env, __u32 off, __u8 *dst, __u32 n)
+static inline int filter_copy(struct filter_env *env, __u32 off, struct filter_work *w, __u32 n)
 {
 	if (off + n > env->len)
 		return -1;
-	memcpy(dst, env->frame + off, n);
+	memcpy(w->msg, env->frame + off, n);
 	return 0;
 }
 
-static inline int filter_eight_pads(const __u8 *p)
+static inline int filter_copy_fields(struct filter_env *env, __u32 off, struct filter_work *w)
 {
-	uint64_t v;
-
-	memcpy(&v, p, 8);
-	return v == 0;
+	(void)env; /* filter_copy brought them */
+	(void)off;
+	(void)w;
+	return 0;
 }
 
 static inline struct filter_work *filter_scratch(struct filter_env *env)
@@ -105,15 +112,28 @@ static inline const struct relation_policy *filter_find_policy(struct filter_env
 	return relation < env->t->n_policies ? &env->t->policies[relation] : &cleared;
 }
 
-static inline enum filter_reason filter_vouched(struct filter_env *env)
+static inline enum filter_reason filter_vouched(struct filter_env *env, struct filter_work *w)
 {
 	const struct filter_alive *a = &env->t->alive;
 
+	(void)w;
 	if (a->abi_version != TL_ABI_VERSION || a->deadline_ns == 0)
 		return REASON_NOT_ARMED;
 	if (a->deadline_ns == TL_DEADLINE_BY_HAND || env->t->now_ns < a->deadline_ns)
 		return FILTER_GO_ON;
 	return REASON_DEADLINE;
+}
+
+static enum filter_reason verdict(struct filter_env *env, struct filter_work **ret)
+{
+	enum filter_reason r = FILTER_GO_ON;
+	struct filter_frame f;
+	__u64 octets;
+
+	*ret = NULL;
+	if (env->len >= FILTER_GLANCE)
+		r = filter_glance(env->frame, &octets);
+	return r == FILTER_GO_ON ? filter_closely(env, &f, ret) : r;
 }
 
 void filter_user_verdict(const struct filter_tables *t, uint32_t ifindex, const uint8_t *frame,
@@ -123,8 +143,7 @@ void filter_user_verdict(const struct filter_tables *t, uint32_t ifindex, const 
 	struct filter_env env = {
 		.t = t, .scratch = &scratch, .frame = frame, .len = len, .ifindex = ifindex
 	};
-	struct filter_frame f;
-	struct filter_result tmp = { .reason = filter_verdict(&env, &f, &w) };
+	struct filter_result tmp = { .reason = verdict(&env, &w) };
 
 	if (w && w->judged) {
 		tmp.judged = true;
