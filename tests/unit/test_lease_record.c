@@ -8,7 +8,6 @@
 #include <string.h>
 #include <cmocka.h>
 #include <zlib.h>
-#include "store/crc.h"
 #include "store/lease_record.h"
 
 static struct lease full_lease(void)
@@ -130,18 +129,6 @@ static void test_one_after_the_other(void **state)
 		assert_int_equal(lease_record_decode_over(buf, n, &l, &c), -EBADMSG);
 		assert_memory_equal(&c, rows[i], sizeof(c));
 	}
-}
-
-static void test_check_is_that_of_zlib(void **state)
-{
-	uint8_t buf[300];
-
-	(void)state;
-	for (unsigned i = 0; i < sizeof(buf); i++)
-		buf[i] = (uint8_t)(i * i * 7 + i / 3);
-	for (size_t from = 0; from < 9; from++)
-		for (size_t len = 0; from + len <= sizeof(buf); len++)
-			assert_int_equal(crc_of(buf + from, len), crc32(0, buf + from, (uInt)len));
 }
 
 static void test_damage(void **state)
@@ -363,7 +350,6 @@ int main(void)
 		cmocka_unit_test(test_round_trip),
 		cmocka_unit_test(test_example),
 		cmocka_unit_test(test_one_after_the_other),
-		cmocka_unit_test(test_check_is_that_of_zlib),
 		cmocka_unit_test(test_damage),
 		cmocka_unit_test(test_grammar),
 		cmocka_unit_test(test_merge),

@@ -19,8 +19,8 @@
 #include <stdlib.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
+#include <zlib.h>
 #include "core/wire.h"
-#include "store/crc.h"
 
 #define DATA_FILE "data.mdb"
 #define NEW_FILE "new.mdb"
@@ -62,7 +62,7 @@ int lease_meta_put(MDB_txn *txn, MDB_dbi dbi, MDB_val key, MDB_val value)
 	MDB_val whole;
 
 	wr_octets(&w, value.mv_data, value.mv_size);
-	wr_u32(&w, crc_of(value.mv_data, value.mv_size));
+	wr_u32(&w, (uint32_t)crc32(0, value.mv_data, (uInt)value.mv_size));
 	if (w.bad)
 		return -E2BIG;
 	whole = (MDB_val){ w.len, buf };
@@ -80,7 +80,7 @@ int lease_meta_get(MDB_txn *txn, MDB_dbi dbi, const char *key, void *p, size_t *
 		return r;
 	rd = rd_init(v.mv_data, v.mv_size);
 	value = rd_octets(&rd, v.mv_size < 4 ? 0 : v.mv_size - 4);
-	if (rd_u32(&rd) != crc_of(value.p, value.len) || rd.bad)
+	if (rd_u32(&rd) != (uint32_t)crc32(0, value.p, value.len) || rd.bad)
 		return -EBADMSG;
 	if (value.len > *len)
 		return -ENOBUFS;

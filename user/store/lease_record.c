@@ -8,8 +8,8 @@
 #include <endian.h>
 #include <errno.h>
 #include <string.h>
+#include <zlib.h>
 #include "core/wire.h"
-#include "store/crc.h"
 #include "store/lease_record.h"
 
 #define TAG_HARDWARE 0x40
@@ -161,7 +161,7 @@ static void wr_client(struct wr *w, const struct lease_client *c)
 /* Return: octets of the whole record, 0 when it did not fit. */
 static size_t wr_check(struct wr *w)
 {
-	uint32_t check = w->bad ? 0 : crc_of(w->p, w->len);
+	uint32_t check = w->bad ? 0 : (uint32_t)crc32(0, w->p, (uInt)w->len);
 
 	wr_u8(w, TAG_CHECK);
 	wr_u8(w, 4);
@@ -214,7 +214,8 @@ static int open_record(struct octets o, struct rd *ret_items)
 	if (o.len < 1 + CHECK_LEN)
 		return -EBADMSG;
 	items = rd_sub(&r, o.len - CHECK_LEN);
-	if (rd_u16(&r) != (TAG_CHECK << 8 | 4) || rd_u32(&r) != crc_of(o.p, o.len - CHECK_LEN))
+	if (rd_u16(&r) != (TAG_CHECK << 8 | 4) ||
+	    rd_u32(&r) != (uint32_t)crc32(0, o.p, (uInt)(o.len - CHECK_LEN)))
 		return -EBADMSG;
 	version = rd_u8(&items);
 	if (version != LEASE_RECORD_VERSION)
