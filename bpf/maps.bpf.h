@@ -67,15 +67,22 @@ struct {
 	__type(value, struct filter_verdicts);
 } tl_verdict SEC(".maps");
 
-/* Relationship -> counters by bucket. Elements: made by the daemon; a missing one is not counted.
- */
+/* Relationships below TL_BUCKET_NEAR -> counters by bucket. Writer: kernel. */
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, TL_BUCKET_NEAR);
+	__type(key, __u32);
+	__type(value, struct bucket_counters);
+} tl_bucket SEC(".maps");
+
+/* The other relationships. Elements: made by the daemon; a missing one is not counted. */
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_HASH);
 	__uint(max_entries, TL_MAX_RELATIONS);
 	__uint(map_flags, BPF_F_NO_PREALLOC);
 	__type(key, __u32);
 	__type(value, struct bucket_counters);
-} tl_bucket SEC(".maps");
+} tl_bucket_more SEC(".maps");
 
 /* Relays of known subnets. Writer: kernel. Full: the one that was silent longest is forgotten. */
 struct {

@@ -16,14 +16,6 @@ static __always_inline void count(struct filter_verdicts *all, enum filter_reaso
 	c->octets += octets;
 }
 
-static __always_inline void count_verdict(enum filter_reason reason, __u64 octets)
-{
-	struct filter_verdicts *all = first_of(&tl_verdict);
-
-	if (all)
-		count(all, reason, octets);
-}
-
 static __always_inline void count_bucket(const struct filter_work *w, enum filter_reason reason)
 {
 	__u32 relation = w->relation;
@@ -33,6 +25,8 @@ static __always_inline void count_bucket(const struct filter_work *w, enum filte
 	if (reason == REASON_NOT_SERVING)
 		return;
 	c = bpf_map_lookup_elem(&tl_bucket, &relation);
+	if (!c && relation >= TL_BUCKET_NEAR)
+		c = bpf_map_lookup_elem(&tl_bucket_more, &relation);
 	if (!c)
 		return;
 	by_bucket = reason == REASON_PARTNERS  ? c->left

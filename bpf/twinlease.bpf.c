@@ -7,7 +7,7 @@
  */
 #include "stats.bpf.h"
 
-static __always_inline int judge(struct xdp_md *xdp)
+static __always_inline int judge(struct xdp_md *xdp, struct filter_verdicts *all)
 {
 	struct filter_frame frame;
 	struct filter_env env;
@@ -18,7 +18,7 @@ static __always_inline int judge(struct xdp_md *xdp)
 	env.data = (const __u8 *)(long)xdp->data;
 	env.data_end = (const __u8 *)(long)xdp->data_end;
 	reason = filter_closely(&env, &frame, &w);
-	count_verdict(reason, frame.octets ? frame.octets : (__u64)(env.data_end - env.data));
+	count(all, reason, frame.octets ? frame.octets : (__u64)(env.data_end - env.data));
 	if (w && w->judged) {
 		count_bucket(w, reason);
 		if (w->giaddr)
@@ -45,7 +45,9 @@ int twinlease_xdp(struct xdp_md *xdp)
 	enum filter_reason reason = FILTER_GO_ON;
 	__u64 octets = (__u64)(data_end - data);
 
-	if (all && data + FILTER_GLANCE <= data_end)
+	if (!all)
+		return XDP_PASS; /* there is always one */
+	if (data + FILTER_GLANCE <= data_end)
 		reason = filter_glance(data, &octets);
 	switch (reason) {
 	case REASON_NOT_DHCP:
@@ -55,7 +57,7 @@ int twinlease_xdp(struct xdp_md *xdp)
 	case REASON_NOT_IPV4:
 		return pass(&all->not_ipv4, octets);
 	default:
-		return judge(xdp);
+		return judge(xdp, all);
 	}
 }
 

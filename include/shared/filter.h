@@ -328,14 +328,13 @@ static inline __u64 filter_next_field(struct filter_work *w)
 static inline __u64 filter_walk_step(struct filter_work *w, __u64 pos)
 {
 	const __u8 *o = w->msg + FILTER_BOUND(pos, FILTER_MSG_MAX - 1);
-	__u64 next;
+	__u64 end = w->end, next = pos + 2 + o[1];
 
-	if (pos >= w->end || o[0] == DHO_END)
+	if (pos >= end || o[0] == DHO_END)
 		return filter_next_field(w);
 	if (o[0] == DHO_PAD) /* they come in runs, and a run should cost little */
-		return pos + (pos + 8 <= w->end && FILTER_LOAD(__u64, o) == 0 ? 8 : 1);
-	next = pos + 2 + o[1];
-	if (next > w->end) {
+		return pos + (pos + 8 <= end && FILTER_LOAD(__u64, o) == 0 ? 8 : 1);
+	if (next > end) {
 		filter_stop(w, REASON_BAD_OPTION);
 		return 0;
 	}
@@ -350,7 +349,7 @@ FILTER_GLOBAL int filter_walk(struct filter_work *w)
 	if (!w)
 		return 0;
 	pos = w->pos;
-	for (int i = 0; i < FILTER_CHUNK; i++) {
+	for (__u64 i = 0; i < FILTER_CHUNK; i++) {
 		FILTER_FORGET();
 		pos = FILTER_OPAQUE(w, filter_walk_step(w, pos));
 		if (!pos)
@@ -456,11 +455,11 @@ static inline enum filter_reason filter_choose(struct filter_env *env, struct fi
 }
 
 /* loadbal_hash() over the message, in a form that a verifier can follow; @max is a constant. */
-static inline __u64 filter_hash_up_to(const struct filter_work *w, __u64 off, __u64 len, int max)
+static inline __u64 filter_hash_up_to(const struct filter_work *w, __u64 off, __u64 len, __u64 max)
 {
 	__u64 hash = FILTER_BOUND(len, 255), last = off + len - 1;
 
-	for (int i = 0; i < max; i++) {
+	for (__u64 i = 0; i < max; i++) {
 		if (len-- == 0)
 			break;
 		hash = loadbal_step(hash, w->msg[FILTER_BOUND(last, FILTER_MSG_MAX - 1)]);
@@ -474,21 +473,36 @@ FILTER_GLOBAL int filter_hash_long(struct filter_work *w, __u32 off, __u32 len)
 	return w ? (int)filter_hash_up_to(w, off, len, 255) : 0;
 }
 
-static inline __u8 filter_bucket(struct filter_work *w, const struct relation_policy *p)
+static inline __u64 filter_hash_chaddr(const struct filter_work *w)
 {
-	__u32 off = DHCP_OFF_CHADDR, len = w->msg[DHCP_OFF_HLEN];
+	__u64 hlen = w->msg[DHCP_OFF_HLEN], hash = 6;
 
-	if (loadbal_by_client_id(p->hash_identity, w->client_id_len)) {
-		off = w->client_id_off;
-		len = w->client_id_len;
-	}
+	if (hlen != 6)
+		return filter_hash_up_to(w, DHCP_OFF_CHADDR, hlen, 16);
+#pragma GCC unroll 6
+	for (int i = 5; i >= 0; i--) /* Ethernet, that is nearly all */
+		hash = loadbal_step(hash, w->msg[DHCP_OFF_CHADDR + i]);
+	return hash;
+}
+
+/* @of_chaddr: its hash, if there is no client identifier. */
+static inline __u8 filter_bucket(struct filter_work *w, const struct relation_policy *p,
+				 __u64 of_chaddr)
+{
+	__u32 off = w->client_id_off, len = w->client_id_len;
+
+	if (!len)
+		return (__u8)of_chaddr;
+	if (!loadbal_by_client_id(p->hash_identity, len))
+		return (__u8)filter_hash_chaddr(w);
 	if (len > FILTER_SHORT_ID)
 		return (__u8)filter_hash_long(w, off, len);
 	return (__u8)filter_hash_up_to(w, off, len, FILTER_SHORT_ID);
 }
 
 static inline enum filter_reason filter_decide(struct filter_env *env, struct filter_work *w,
-					       const struct relation_choice *choice)
+					       const struct relation_choice *choice,
+					       __u64 of_chaddr)
 {
 	const struct relation_policy *p = filter_find_policy(env, choice->relation);
 	enum filter_reason vouched;
@@ -498,7 +512,7 @@ static inline enum filter_reason filter_decide(struct filter_env *env, struct fi
 		return REASON_NO_POLICY;
 	w->judged = 1;
 	w->relation = choice->relation;
-	w->bucket = filter_bucket(w, p);
+	w->bucket = filter_bucket(w, p, of_chaddr);
 	w->owned = (__u8)loadbal_owned(p, w->bucket);
 	if (loadbal_serves(p, w->bucket, w->secs, &why))
 		return why == LOADBAL_SERVE_ALL ? REASON_SERVE_ALL
@@ -517,6 +531,7 @@ static inline enum filter_reason filter_message(struct filter_env *env, struct f
 						const struct filter_frame *f)
 {
 	struct relation_choice choice;
+	__u64 of_chaddr = 0;
 	enum filter_reason r;
 
 	r = filter_fixed_fields(w);
@@ -527,10 +542,12 @@ static inline enum filter_reason filter_message(struct filter_env *env, struct f
 		return r;
 	w->secs = dhcp_secs_repair(filter_be16(w->msg + DHCP_OFF_SECS));
 	w->giaddr = filter_addr(w->msg + DHCP_OFF_GIADDR);
+	if (!w->client_id_len) /* six loads in a chain: they go on while the tables are asked */
+		of_chaddr = filter_hash_chaddr(w);
 	r = filter_choose(env, w, f, &choice);
 	if (r != FILTER_GO_ON)
 		return r;
-	return filter_decide(env, w, &choice);
+	return filter_decide(env, w, &choice, of_chaddr);
 }
 
 /* All but the glance: whatever that could not tell, and what there is no room to glance at. */

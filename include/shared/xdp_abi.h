@@ -8,9 +8,10 @@
  */
 #include <linux/types.h>
 
-#define TL_ABI_VERSION 1
+#define TL_ABI_VERSION 2
 #define TL_MAX_RELATIONS 1024
-#define TL_SLOTS 4 /* per relationship; the active one is named by tl_control */
+#define TL_SLOTS 4	  /* per relationship; the active one is named by tl_control */
+#define TL_BUCKET_NEAR 64 /* relationships in tl_bucket: 6 kB each and CPU, but no hash look-up */
 #define TL_MAX_PREFIXES 65536
 #define TL_MAX_IFACES 256
 #define TL_MAX_LOCAL 4096
@@ -167,7 +168,10 @@ struct filter_verdicts {
 };
 _Static_assert(sizeof(struct filter_verdicts) == 16 * FILTER_REASONS, "no hidden padding");
 
-/* tl_bucket: relationship -> DISCOVERs by bucket, per CPU; elements are made by the daemon */
+/*
+ * tl_bucket: relationship -> DISCOVERs by bucket, per CPU. From TL_BUCKET_NEAR on they are in
+ * tl_bucket_more, whose elements are made by the daemon.
+ */
 struct bucket_counters {
 	__u64 passed[256];  /* as ours, or because we answer all */
 	__u64 left[256];    /* to the partner */
@@ -210,5 +214,6 @@ _Static_assert(sizeof(struct filter_event) == 48, "no hidden padding");
 	X(tl_iface)                                                                                \
 	X(tl_verdict)                                                                              \
 	X(tl_bucket)                                                                               \
+	X(tl_bucket_more)                                                                          \
 	X(tl_relay)                                                                                \
 	X(tl_event)

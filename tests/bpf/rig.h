@@ -75,6 +75,11 @@ static inline void rig_update(struct bpf_map *map, const void *key, const void *
 	}
 }
 
+static inline struct bpf_map *rig_bucket_map(struct rig *r, uint32_t relation)
+{
+	return relation < TL_BUCKET_NEAR ? r->skel->maps.tl_bucket : r->skel->maps.tl_bucket_more;
+}
+
 /* The same tables into the maps; @slot of each relationship is made the active one. */
 static inline void rig_apply(struct rig *r, const struct filter_tables *t, unsigned slot)
 {
@@ -94,7 +99,7 @@ static inline void rig_apply(struct rig *r, const struct filter_tables *t, unsig
 
 		rig_update(r->skel->maps.tl_relation, &at, &t->policies[i]);
 		rig_update(r->skel->maps.tl_control, &i, &c);
-		rig_update(r->skel->maps.tl_bucket, &i, fresh);
+		rig_update(rig_bucket_map(r, i), &i, fresh);
 	}
 	rig_update(r->skel->maps.tl_alive, &key, &t->alive);
 }
@@ -175,7 +180,7 @@ static inline void rig_buckets(struct rig *r, uint32_t relation, struct bucket_c
 	static struct bucket_counters v[RIG_CPUS];
 
 	memset(ret, 0, sizeof(*ret));
-	if (bpf_map_lookup_elem(bpf_map__fd(r->skel->maps.tl_bucket), &relation, v))
+	if (bpf_map_lookup_elem(bpf_map__fd(rig_bucket_map(r, relation)), &relation, v))
 		return;
 	for (int cpu = 0; cpu < r->cpus; cpu++) {
 		for (unsigned b = 0; b < 256; b++) {

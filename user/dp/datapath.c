@@ -269,15 +269,15 @@ static void count_switch(struct datapath *dp, uint64_t since_ns)
 }
 
 /*
- * The kernel counts buckets only where there is an element; with many processors it is large. The
- * kernel takes it from a store that it refills a moment later: -ENOMEM passes.
+ * Beyond tl_bucket the kernel counts only where there is an element; with many processors it is
+ * large. The kernel takes it from a store that it refills a moment later: -ENOMEM passes.
  */
 static void want_buckets(struct datapath *dp, uint32_t relation)
 {
 	static const struct timespec moment = { .tv_nsec = 1000000 };
-	int fd = dp->maps.fd[MAP_tl_bucket], r;
+	int fd = dp->maps.fd[MAP_tl_bucket_more], r;
 
-	if (dp->has_buckets[relation])
+	if (relation < TL_BUCKET_NEAR || dp->has_buckets[relation])
 		return;
 	memset(dp->buckets, 0, (size_t)dp->cpus * sizeof(*dp->buckets));
 	r = bpf_map_update_elem(fd, &relation, dp->buckets, BPF_NOEXIST);
@@ -357,9 +357,10 @@ int datapath_verdicts(struct datapath *dp, struct filter_counter ret[FILTER_REAS
 
 int datapath_buckets(struct datapath *dp, unsigned relation, struct bucket_counter ret[256])
 {
+	enum map_id map = relation < TL_BUCKET_NEAR ? MAP_tl_bucket : MAP_tl_bucket_more;
 	uint32_t key = relation;
 
-	if (bpf_map_lookup_elem(dp->maps.fd[MAP_tl_bucket], &key, dp->buckets))
+	if (bpf_map_lookup_elem(dp->maps.fd[map], &key, dp->buckets))
 		return -errno;
 	memset(ret, 0, 256 * sizeof(*ret));
 	for (int cpu = 0; cpu < dp->cpus; cpu++) {
