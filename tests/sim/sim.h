@@ -374,8 +374,9 @@ struct world {
 	struct reservation reservations[SCOPES][4];
 	struct fault faults[MAX_FAULTS];
 	bool fault_skipped[MAX_FAULTS];
+	/* whose store was replaced by hand, which nobody has noticed yet */
+	struct server *restoring;
 	bool quiet;	 /* the faults are over */
-	bool restoring;	 /* a store was replaced by hand, and nobody has noticed yet */
 	int64_t trouble; /* when something went wrong or right last */
 	int64_t unserved_since;
 	unsigned pair;

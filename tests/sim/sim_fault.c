@@ -202,10 +202,18 @@ static bool restore(struct world *w, struct server *s, const struct fault *f)
 	s->lost_ever = true;
 	if (tool && s->disk.has_rec)
 		s->disk.rec.end.lost_storage = true;
-	w->restoring = !tool;
+	w->restoring = tool ? NULL : s;
 	TRACE(w, 0, -1, "%c: an older store is restored %s", "PS"[s->i],
 	      tool ? "by the tool" : "by hand");
 	return true;
+}
+
+/* It is told so by the partner, which remembers its later start until it shows that it knows. Were
+ * it to start again before, its count might catch up with what the partner remembers. */
+static bool loss_is_noticed(const struct world *w, const struct server *s)
+{
+	return s->disk.rec.end.lost_storage ||
+	       w->s[!s->i].disk.rec.peer_start_count <= s->disk.starts;
 }
 
 static bool freeze(struct world *w, struct server *s)
@@ -347,9 +355,8 @@ static bool begin(struct world *w, struct fault *f)
 
 void fault_begin(struct world *w, struct fault *f)
 {
-	for (unsigned i = 0; w->restoring && i < 2; i++)
-		if (w->s[i].up && w->s[i].ep && w->s[i].lost_ever && w->s[i].ep->heard_since_start)
-			w->restoring = false;
+	if (w->restoring && loss_is_noticed(w, w->restoring))
+		w->restoring = NULL;
 	if (!begin(w, f))
 		return;
 	f->on = true;
@@ -451,7 +458,7 @@ void fault_end(struct world *w, struct fault *f)
 void faults_over(struct world *w)
 {
 	w->quiet = true;
-	w->restoring = false;
+	w->restoring = NULL;
 	for (unsigned i = 0; i < w->t.faults; i++)
 		fault_end(w, &w->faults[i]);
 	w->storm = 0;
