@@ -8,7 +8,7 @@ trace_start() { # the system calls of every server that tell durability, a file 
 	rm -f "$NET_TMP"/s?.trace # also of a server that does not run now
 	for name in s1 s2; do
 		[ -n "${NET_PID[$name]:-}" ] || continue
-		net_spawn "trace-$name" b strace -f -xx -s 800 -qq -o "$NET_TMP/$name.trace" -p "${NET_PID[$name]}" \
+		net_spawn "trace-$name" l strace -f -xx -s 800 -qq -o "$NET_TMP/$name.trace" -p "${NET_PID[$name]}" \
 			-e trace=fsync,fdatasync,msync,sync_file_range,sendto,sendmsg,sendmmsg
 		wait_for 5 grep -q "TracerPid:[[:space:]]*[1-9]" "/proc/${NET_PID[$name]}/status"
 	done
