@@ -29,10 +29,11 @@
 #include "shared/dhcp_wire.h"
 #include "shared/loadbal.h"
 
-#define FILTER_MSG_MAX 2048  /* octets of a message; a longer one passes */
-#define FILTER_MSG_SLACK 512 /* one whole option behind any offset */
-#define FILTER_CHUNK 16	     /* steps per call of filter_walk: an option, or up to eight pads */
-#define FILTER_CHUNKS 64     /* 1,024 steps; a message that takes more passes */
+#define FILTER_MSG_MAX 2048    /* octets of a message; a longer one passes */
+#define FILTER_MSG_SLACK 512   /* one whole option behind any offset */
+#define FILTER_CHUNK 16	       /* steps per call of filter_walk: an option, or up to eight pads */
+#define FILTER_CHUNKS 64       /* 1,024 steps; a message that takes more passes */
+#define FILTER_FIELD_CHUNKS 13 /* no more fit into file and sname */
 #define FILTER_SUBOPTIONS 32
 #define FILTER_SHORT_ID 32	    /* octets of an identifier that are hashed in place */
 #define FILTER_GLANCE 42	    /* octets of Ethernet, IPv4 without options, UDP */
@@ -351,9 +352,10 @@ FILTER_GLOBAL int filter_walk(struct filter_work *w)
 	pos = w->pos;
 	for (__u64 i = 0; i < FILTER_CHUNK; i++) {
 		FILTER_FORGET();
-		pos = FILTER_OPAQUE(w, filter_walk_step(w, pos));
+		pos = filter_walk_step(w, pos);
 		if (!pos)
 			return 0;
+		pos = FILTER_OPAQUE(w, pos);
 	}
 	w->pos = (__u32)pos;
 	return 1;
@@ -403,21 +405,27 @@ static inline void filter_walk_begin(struct filter_work *w, __u32 len)
 	w->link = 0;
 }
 
+static inline void filter_walk_chunks(struct filter_work *w, int max)
+{
+	for (int i = 0; i < max; i++) {
+		if (!filter_walk(w))
+			break;
+	}
+}
+
 /* All options, until it is known that this is a DISCOVER or what else. */
 static inline enum filter_reason filter_options(struct filter_env *env, struct filter_work *w,
 						const struct filter_frame *f)
 {
 	filter_walk_begin(w, f->len);
-	for (int i = 0; i < FILTER_CHUNKS; i++) {
-		if (filter_walk(w))
-			continue;
-		if (w->result != FILTER_WANTS_FIELDS)
-			break;
+	filter_walk_chunks(w, FILTER_CHUNKS);
+	if (w->result == FILTER_WANTS_FIELDS) {
 		if (filter_copy_fields(env, f->off, w))
 			return REASON_BAD_LENGTH;
 		w->in_options = 0;
 		w->end = 0; /* the next step is the one to file or sname */
 		w->result = REASON_STEP_LIMIT;
+		filter_walk_chunks(w, FILTER_FIELD_CHUNKS);
 	}
 	if (w->result != FILTER_GO_ON)
 		return (enum filter_reason)w->result;
@@ -460,10 +468,9 @@ static inline __u64 filter_hash_up_to(const struct filter_work *w, __u64 off, __
 	__u64 hash = FILTER_BOUND(len, 255), last = off + len - 1;
 
 	for (__u64 i = 0; i < max; i++) {
-		if (len-- == 0)
+		if (i >= len)
 			break;
-		hash = loadbal_step(hash, w->msg[FILTER_BOUND(last, FILTER_MSG_MAX - 1)]);
-		last--;
+		hash = loadbal_step(hash, w->msg[FILTER_BOUND(last - i, FILTER_MSG_MAX - 1)]);
 	}
 	return hash;
 }
@@ -473,12 +480,12 @@ FILTER_GLOBAL int filter_hash_long(struct filter_work *w, __u32 off, __u32 len)
 	return w ? (int)filter_hash_up_to(w, off, len, 255) : 0;
 }
 
-static inline __u64 filter_hash_chaddr(const struct filter_work *w)
+static inline __u64 filter_hash_chaddr(struct filter_work *w)
 {
 	__u64 hlen = w->msg[DHCP_OFF_HLEN], hash = 6;
 
 	if (hlen != 6)
-		return filter_hash_up_to(w, DHCP_OFF_CHADDR, hlen, 16);
+		return (__u64)filter_hash_long(w, DHCP_OFF_CHADDR, (__u32)hlen);
 #pragma GCC unroll 6
 	for (int i = 5; i >= 0; i--) /* Ethernet, that is nearly all */
 		hash = loadbal_step(hash, w->msg[DHCP_OFF_CHADDR + i]);
