@@ -62,13 +62,19 @@ uint32_t fo_mclt_lead(const struct fo_endpoint *e)
 
 /* A former lead time of which the primary knows nothing was told by somebody in its name: the
  * primary promised nobody anything by it, and does not wait for what we may have. With an empty
- * store it may only have forgotten. */
+ * store it may only have forgotten. One that we do not know of we have forgotten ourselves, or were
+ * told not to heed. */
 void fo_mclt_counts(struct fo_endpoint *e, const struct fo_connect *c)
 {
 	uint32_t lead = c->lead > c->mclt ? c->lead : c->mclt;
 
-	if (!c->own_kind || !c->lead || !fo_any(c->incarnation, sizeof(c->incarnation)) ||
-	    e->rec.mclt_former <= lead)
+	if (!c->own_kind || !c->lead)
+		return;
+	if (lead > e->rec.mclt && lead > fo_wait_mclt(e)) {
+		e->rec.mclt_former = lead;
+		e->rec.mclt_until = former_until(e, lead);
+	}
+	if (!fo_any(c->incarnation, sizeof(c->incarnation)) || e->rec.mclt_former <= lead)
 		return;
 	e->rec.mclt_former = lead > e->rec.mclt ? lead : 0;
 	if (!e->rec.mclt_former)

@@ -171,6 +171,25 @@ static void test_lead_time_that_was(void **state)
 	}
 }
 
+/* The secondary has forgotten a former lead time, or was talked out of it: the primary knows. */
+static void test_lead_time_is_learned_again(void **state)
+{
+	struct world *w = normal_pair();
+
+	(void)state;
+	P->conf.mclt = 20;
+	restart(P);
+	assert_int_equal(S->disk.rec.mclt_former, 30);
+	crash(S, true);
+	S->disk.rec.mclt_former = S->disk.rec.mclt_until = 0;
+	boot(S);
+	assert_true(settle(w, FO_NORMAL, FO_NORMAL, 45));
+	assert_int_equal(S->disk.rec.mclt, 20);
+	assert_int_equal(S->disk.rec.mclt_former, 30);
+	assert_true(S->disk.rec.mclt_until >= P->disk.rec.mclt_until);
+	world_done(w);
+}
+
 static void test_wrong_name(void **state)
 {
 	struct world *w = new_world(2);
@@ -313,6 +332,7 @@ int main(void)
 		cmocka_unit_test(test_lead_time_changes),
 		cmocka_unit_test(test_lead_time_that_never_was),
 		cmocka_unit_test(test_lead_time_that_was),
+		cmocka_unit_test(test_lead_time_is_learned_again),
 		cmocka_unit_test(test_wrong_name),
 		cmocka_unit_test(test_auto_partner_down),
 		cmocka_unit_test(test_pause_and_shutdown),
