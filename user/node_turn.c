@@ -223,7 +223,7 @@ static void arm_tick(struct node *n)
 	struct timeval tv;
 	int64_t us;
 
-	if (lease_store_pending(n->store))
+	if (lease_store_pending(n->store) && lease_store_idle(n->store)) /* else it tells us */
 		next = mono_min(next, commit_due(n));
 	us = n->restate_at ? 0 : next.us - clock_now().mono.us;
 	if (us < 1000)
