@@ -50,7 +50,7 @@ asm_dir = $(patsubst %/asm/types.h,%,$(filter %/asm/types.h,\
 $(B)/%.o: %.c Makefile | $(skel)
 	$(Q)mkdir -p $(@D) && $(CC) $(WARN) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c $< -o $@
 $(B)/%.bpf.o: %.bpf.c Makefile
-	$(Q)mkdir -p $(@D) && $(CLANG) -target bpf -O2 -g -Wall -Werror -Iinclude -MMD -MP \
+	$(Q)mkdir -p $(@D) && $(CLANG) -target bpf -O2 -fno-strict-aliasing -g -Wall -Werror -Iinclude -MMD -MP \
 	  -idirafter $(asm_dir) -c $< -o $@
 $(B)/%.skel.h: $(B)/%.bpf.o
 	$(Q)$(BPFTOOL) gen skeleton $< name $(subst .,_,$(*F)) > $@

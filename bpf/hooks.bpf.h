@@ -121,7 +121,8 @@ static __always_inline struct filter_work *filter_scratch(struct filter_env *env
 
 /*
  * The coarse clock goes by ticks, and reading it is a helper's call: once per tick and CPU is
- * enough. Jiffies are read in place.
+ * enough (it may be a tick behind: the kernel counts a tick before it moves the clock). Jiffies are
+ * read in place.
  */
 static __always_inline __u64 clock(struct filter_work *w)
 {

@@ -1,9 +1,9 @@
 #pragma once
 /*
- * filter_verdict(): what becomes of one frame. The same text is compiled into the kernel program
- * (bpf/twinlease.bpf.c) and into the daemon (user/dp/filter_user.c), limits included, so that both
- * give the same verdict on every frame. Judged are only DHCPDISCOVERs that are meant for us; all
- * else passes, and so does everything in doubt: user space knows more.
+ * filter_glance() and filter_closely(): what becomes of one frame. The same text is compiled into
+ * the kernel program (bpf/twinlease.bpf.c) and into the daemon (user/dp/filter_user.c), limits
+ * included, so that both give the same verdict on every frame. Judged are only DHCPDISCOVERs that
+ * are meant for us; all else passes, and so does everything in doubt: user space knows more.
  *
  * Who includes this file provides these hooks before:
  *   FILTER_GLOBAL                     linkage of the functions that a verifier checks on their own
@@ -32,7 +32,7 @@
 #define FILTER_MSG_MAX 2048    /* octets of a message; a longer one passes */
 #define FILTER_MSG_SLACK 512   /* one whole option behind any offset */
 #define FILTER_CHUNK 16	       /* steps per call of filter_walk: an option, or up to eight pads */
-#define FILTER_CHUNKS 64       /* 1,024 steps; a message that takes more passes */
+#define FILTER_CHUNKS 64       /* 1,024 steps in the options field; more than that passes */
 #define FILTER_FIELD_CHUNKS 13 /* no more fit into file and sname */
 #define FILTER_SUBOPTIONS 32
 #define FILTER_SHORT_ID 32	    /* octets of an identifier that are hashed in place */

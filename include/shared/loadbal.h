@@ -48,7 +48,8 @@ static inline __u64 loadbal_step(__u64 hash, __u64 octet)
  * loadbal_hash - the bucket of an identifier
  * @len: its octets are taken from last to first; the start value is @len modulo 256
  *
- * The kernel program runs the same steps over its scratch copy (filter_hash in shared/filter.h).
+ * The kernel program runs the same steps over its scratch copy (filter_hash_up_to,
+ * shared/filter.h).
  */
 static inline __u8 loadbal_hash(const __u8 *key, __u32 len)
 {

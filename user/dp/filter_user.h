@@ -1,6 +1,6 @@
 #pragma once
 /*
- * The kernel's filter as ordinary C: the same filter_verdict() over tables in memory. Tests compare
+ * The kernel's filter as ordinary C: the same filter_glance() and filter_closely() over tables in memory. Tests compare
  * it with the program; sanitizers and fuzzers see the parser through it; the daemon may ask it what
  * the kernel would do. The tables borrow what they point to.
  */
