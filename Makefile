@@ -36,7 +36,7 @@ fuzzers   := $(patsubst tests/fuzz/fuzz_%.c,$(B)/tests/fuzz/fuzz_%,$(wildcard te
 sim_src   := $(wildcard tests/sim/sim_*.c)
 helpers   := $(patsubst tests/lib/%.c,$(B)/tests/lib/%.so,$(wildcard tests/lib/preload_*.c)) \
              $(B)/tests/lib/throw $(B)/tests/lib/fill_store $(B)/tests/lib/bad_partner \
-             $(B)/tests/lib/dhcp_echo
+             $(B)/tests/lib/dhcp_echo $(B)/tests/lib/sync_time
 progs     := $(if $(wildcard user/main.c),$(B)/twinleased) $(if $(ctl_src),$(B)/twinctl) $(tools)
 
 all: $(progs) $(bpf_obj)
@@ -87,8 +87,8 @@ $(B)/sim: $(sim_src:%.c=$(B)/%.o) $(B)/user/outbox.o $(B)/user/sys/clock.o $(B)/
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -Wl,--wrap=binding_accept $^ -o $@
 $(B)/tests/lib/fill_store: $(B)/tests/lib/fill_store.o $(B)/tools/lib/bench_packet.o $(B)/libedge.a $(B)/libcore.a
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $^ $(LDLIBS) -o $@
-$(B)/tests/lib/throw $(B)/tests/lib/dhcp_echo: $(B)/%: $(B)/%.o
-	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $^ -o $@
+$(B)/tests/lib/throw $(B)/tests/lib/dhcp_echo $(B)/tests/lib/sync_time: $(B)/%: $(B)/%.o
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $^ -pthread -o $@
 $(B)/tests/lib/bad_partner: $(B)/tests/lib/bad_partner.o $(B)/libcore.a
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $^ -o $@
 $(filter %.so,$(helpers)): $(B)/tests/lib/%.so: tests/lib/%.c Makefile
@@ -136,7 +136,7 @@ fuzz:
 	$(Q)$(MAKE) B=build/fuzz CC=$(CLANG) CFLAGS="-O1 -g $(san) -fsanitize=fuzzer-no-link" fuzzers
 	$(Q)B=build/fuzz tests/run fuzz $(patsubst tests/fuzz/%.c,build/fuzz/tests/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
 fuzzers: $(fuzzers)
-bench: all $(bpf_bench) $(B)/tests/lib/dhcp_echo $(B)/tests/bpf/test_verifier $(B)/tests/lib/fill_store $(B)/tests/lib/preload_slowsync.so
+bench: all $(bpf_bench) $(B)/tests/lib/dhcp_echo $(B)/tests/lib/sync_time $(B)/tests/bpf/test_verifier $(B)/tests/lib/fill_store $(B)/tests/lib/preload_slowsync.so
 	$(Q)B=$(B) tools/bench $(BENCH_ARGS)
 
 format:

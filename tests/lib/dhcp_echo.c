@@ -2,15 +2,20 @@
  * dhcp_echo - answers every DISCOVER with an OFFER and every REQUEST with an ACK, and remembers
  * nothing: what a load generator costs without a server, and a server that does wrong on purpose.
  * The address comes from the last three octets of the hardware address. Used by
- * tests/netns/test_twinbench.
+ * tests/netns/test_twinbench and tools/bench.
  *
- *   dhcp_echo ADDRESS [--addresses N] [--nak]
- *     --addresses N  only so many different ones, so that clients share them
- *     --nak          every REQUEST is refused
+ *   dhcp_echo ADDRESS [--addresses N] [--nak] [--durable FILE]
+ *     --addresses N   only so many different ones, so that clients share them
+ *     --nak           every REQUEST is refused
+ *     --durable FILE  an ACK leaves when 100 octets of it are on disk, an OFFER at once: the
+ *                     least that any server which syncs before its ACK takes. A thread writes and
+ *                     syncs what came since its last sync, all at once, and sends those ACKs.
  */
 #include <arpa/inet.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <getopt.h>
+#include <pthread.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -18,16 +23,36 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
+#include <unistd.h>
 #include "shared/dhcp_wire.h"
 
 #define BATCH 64
 #define FIRST 0x0b000000u /* 11.0.0.0/8 has an address for each of 2^24 clients */
 #define LEASE_SEC 600
+#define GROUP 4096 /* ACKs that may wait for one sync; more are lost, as at a full socket */
+#define RECORD 100 /* octets of each on disk */
+#define FILE_LEN (16 * GROUP * RECORD) /* written over and over */
+
+/* ACKs that wait for the disk. */
+struct group {
+	unsigned n;
+	struct sockaddr_in to[GROUP];
+	uint8_t data[GROUP][DHCP_MIN_REPLY];
+};
+
+struct disk {
+	int fd; /* -1: nothing is written */
+	off_t at;
+	pthread_mutex_t lock; /* of what gathers, and of which group that is */
+	pthread_cond_t some;
+	struct group groups[2], *gathers;
+};
 
 struct echo {
 	int fd;
 	uint32_t self, addresses;
 	bool nak;
+	struct disk disk;
 	struct mmsghdr m[BATCH];
 	struct iovec iov[BATCH];
 	struct sockaddr_in peer[BATCH];
@@ -96,6 +121,120 @@ static void address_answer(struct sockaddr_in *to, const uint8_t *p)
 		to->sin_addr.s_addr = giaddr;
 }
 
+static void send_all(const struct echo *e, struct mmsghdr *out, unsigned n)
+{
+	for (unsigned done = 0; done < n;) {
+		int r = sendmmsg(e->fd, out + done, n - done, 0);
+
+		done += r > 0 ? (unsigned)r : 1;
+	}
+}
+
+/* --- after the disk --------------------------------------------------------------------------- */
+
+static void gather(struct disk *d, const struct sockaddr_in *to, const uint8_t *p)
+{
+	struct group *g;
+
+	(void)pthread_mutex_lock(&d->lock);
+	g = d->gathers;
+	if (g->n < GROUP) {
+		g->to[g->n] = *to;
+		memcpy(g->data[g->n++], p, DHCP_MIN_REPLY);
+	}
+	if (g->n == 1)
+		(void)pthread_cond_signal(&d->some);
+	(void)pthread_mutex_unlock(&d->lock);
+}
+
+/* What has gathered; from now on it is the other one that gathers. */
+static struct group *take(struct disk *d)
+{
+	struct group *g;
+
+	(void)pthread_mutex_lock(&d->lock);
+	while (!d->gathers->n)
+		(void)pthread_cond_wait(&d->some, &d->lock);
+	g = d->gathers;
+	d->gathers = &d->groups[g == d->groups];
+	(void)pthread_mutex_unlock(&d->lock);
+	return g;
+}
+
+static void make_durable(struct disk *d, const struct group *g)
+{
+	static uint8_t records[GROUP * RECORD];
+	size_t len = g->n * RECORD;
+
+	for (unsigned i = 0; i < g->n; i++)
+		memcpy(records + i * RECORD, g->data[i], RECORD);
+	if (d->at + (off_t)len > FILE_LEN)
+		d->at = 0;
+	if (pwrite(d->fd, records, len, d->at) != (ssize_t)len || fdatasync(d->fd) < 0)
+		die("write and sync");
+	d->at += (off_t)len;
+}
+
+static void send_group(const struct echo *e, struct group *g)
+{
+	struct mmsghdr out[BATCH];
+	struct iovec iov[BATCH];
+	unsigned n;
+
+	for (unsigned from = 0; from < g->n; from += n) {
+		for (n = 0; n < BATCH && from + n < g->n; n++) {
+			iov[n] = (struct iovec){ g->data[from + n], DHCP_MIN_REPLY };
+			out[n].msg_hdr = (struct msghdr){ .msg_name = &g->to[from + n],
+							  .msg_namelen = sizeof(g->to[0]),
+							  .msg_iov = &iov[n],
+							  .msg_iovlen = 1 };
+		}
+		send_all(e, out, n);
+	}
+}
+
+static void *sync_thread(void *arg)
+{
+	struct echo *e = arg;
+
+	for (;;) {
+		struct group *g = take(&e->disk);
+
+		make_durable(&e->disk, g);
+		send_group(e, g);
+		g->n = 0; /* it gathers only after the next take() */
+	}
+	return NULL;
+}
+
+/* With zeros in it: a sync has data to write then, and nothing of the file system's own. */
+static void open_disk(struct echo *e, const char *path)
+{
+	static const uint8_t zeros[GROUP * RECORD];
+	struct disk *d = &e->disk;
+	pthread_t thread;
+
+	d->fd = open(path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	if (d->fd < 0)
+		die(path);
+	for (off_t at = 0; at < FILE_LEN; at += (off_t)sizeof(zeros))
+		if (pwrite(d->fd, zeros, sizeof(zeros), at) != (ssize_t)sizeof(zeros))
+			die(path);
+	if (fsync(d->fd) < 0)
+		die(path);
+	d->gathers = d->groups;
+	errno = pthread_create(&thread, NULL, sync_thread, e);
+	if (errno)
+		die("thread");
+}
+
+/* --- the network ------------------------------------------------------------------------------ */
+
+static bool waits(const struct echo *e, const uint8_t *answer)
+{
+	return e->disk.fd >= 0 && type_of(answer, DHCP_MIN_REPLY) == DHCPACK;
+}
+
 static void turn(struct echo *e)
 {
 	struct mmsghdr out[BATCH];
@@ -110,13 +249,12 @@ static void turn(struct echo *e)
 		if (!e->iov[i].iov_len)
 			continue;
 		address_answer(&e->peer[i], e->data[i]);
-		out[n_out++] = e->m[i];
+		if (waits(e, e->data[i]))
+			gather(&e->disk, &e->peer[i], e->data[i]);
+		else
+			out[n_out++] = e->m[i];
 	}
-	for (unsigned done = 0; done < n_out;) {
-		int r = sendmmsg(e->fd, out + done, n_out - done, 0);
-
-		done += r > 0 ? (unsigned)r : 1;
-	}
+	send_all(e, out, n_out);
 }
 
 static void open_echo(struct echo *e, const char *address)
@@ -143,9 +281,14 @@ static void open_echo(struct echo *e, const char *address)
 int main(int argc, char **argv)
 {
 	static const struct option options[] = { { "addresses", 1, NULL, 'a' },
+						 { "durable", 1, NULL, 'd' },
 						 { "nak", 0, NULL, 'n' },
 						 { NULL, 0, NULL, 0 } };
-	static struct echo e = { .addresses = 1u << 24 };
+	static struct echo e = { .addresses = 1u << 24,
+				 .disk = { .fd = -1,
+					   .lock = PTHREAD_MUTEX_INITIALIZER,
+					   .some = PTHREAD_COND_INITIALIZER } };
+	const char *durable = NULL;
 	int opt;
 
 	while ((opt = getopt_long(argc, argv, "", options, NULL)) != -1) {
@@ -153,12 +296,16 @@ int main(int argc, char **argv)
 			e.addresses = (uint32_t)strtoul(optarg, NULL, 10);
 		else if (opt == 'n')
 			e.nak = true;
+		else if (opt == 'd')
+			durable = optarg;
 		else
 			return 2;
 	}
 	if (optind + 1 != argc || !e.addresses)
 		return 2;
 	open_echo(&e, argv[optind]);
+	if (durable)
+		open_disk(&e, durable);
 	for (;;)
 		turn(&e);
 }
