@@ -1,7 +1,7 @@
 # shellcheck shell=bash disable=SC2034,SC2153
 # measure.sh - load on the servers that run, and what it costs them. Called by tools/bench and others.
-# Settings: TARGETS (arguments of the generator), CLIENTS, NEW (or empty), WINDOW, PERIOD, STEPS, TRIES,
-# VERBOSE (or empty).
+# Settings: TARGETS (arguments of the generator), CLIENTS, NEW (or empty), WINDOW, PERIOD, PERIODS, STEPS,
+# TRIES, VERBOSE (or empty).
 # A measurement leaves its figures as JSON in L, some of them in L_done L_failed L_rate L_cpu L_offer L_ack
 # (ms, 99 %):
 #   cpu      microseconds of all servers, utime and stime of all threads, for each DORA done
@@ -66,13 +66,39 @@ measure_closed() { # SEED [ARGUMENT...]
 	NEXT=$((L_done + L_failed))
 }
 
+# Three short ones: what is left in L is the middle one, in GUESS the rate of the best.
+measure_closed_thrice() { # SEED
+	local i
+	NEXT=0
+	for i in 1 2 3; do
+		load --clients $((CLIENTS - NEXT)) --first $NEXT --seed "$1" --window "$WINDOW" --exchanges "$CLIENTS" --period 1
+		[ -z "${NEW:-}" ] || NEXT=$((NEXT + L_done + L_failed))
+		[ "$NEXT" -lt $((CLIENTS / 2)) ] || NEXT=0
+		echo "$L"
+	done >"$NET_TMP/closed"
+	GUESS=$(jq -s 'map(.rate // 0) | max | floor' "$NET_TMP/closed")
+	L=$(jq -s -c 'sort_by(.rate)[1]' "$NET_TMP/closed")
+}
+
 # By the clock, no message sent twice.
 measure_rate() { # SEED RATE [SECONDS]
 	local period=${3:-$PERIOD}
+	[ "$2" -ge 1 ] || { echo "a rate of $2 is none" >&2; return 1; } # to twinbench it is a closed loop
 	who $(($2 * period))
 	load "${WHO[@]}" --seed "$1" --rate "$2" --period "$period" --tries 1
 	L_rate=$(awk -v d="$L_done" -v p="$period" 'BEGIN { print d / p }')
 	L=$(jq -c --argjson r "$L_rate" '.rate = $r' <<<"$L")
+}
+
+# Latency: the median of each figure of PERIODS periods, so that one moment in which somebody else has
+# the processor does not decide.
+measure_periods() { # SEED RATE
+	local i
+	for ((i = 0; i < PERIODS; i++)); do
+		measure_rate "$1" "$2" || return 1
+		echo "$L"
+	done >"$NET_TMP/periods"
+	L=$(jq -s -c -L tools/lib 'include "bench"; medians' "$NET_TMP/periods")
 }
 
 # Fewer than 1 % without an answer within 1 s, and 99 % of the answers within 0.2 s: else there is
@@ -82,23 +108,36 @@ sustained() { # RATE
 		'BEGIN { exit !(rate >= 0.99 * want && offer <= 200 && ack <= 200) }'
 }
 
-# The largest rate that is sustained: from a first guess up or down by two fifths until one rate is
-# sustained and one is not, then between the two. A rate that fails is tried TRIES times.
-# Leaves the best run in BEST, as L is, and its rate in BEST_RATE.
+# One of TRIES is enough: what others do to the machine makes a rate fail, and never hold. Leaves that
+# run in BEST, as L is, and its rate in BEST_RATE.
+holds() { # SEED RATE
+	local try
+	for ((try = 1; try <= TRIES; try++)); do
+		measure_rate "$1" "$2" || return 1
+		[ -z "$VERBOSE" ] || echo "    $2/s: $L_rate/s, lost $L_failed, p99 $L_offer/$L_ack ms (try $try)" >&2
+		sustained "$2" || continue
+		BEST=$L BEST_RATE=${L_rate%.*}
+		return 0
+	done
+	return 1
+}
+
+# The largest rate that is sustained: from a guess up by halves as long as it holds, or down to two
+# thirds until it does; then STEPS times between the largest that holds and the least that does not.
+# Leaves it as holds() does. Fails where none holds.
 search() { # SEED GUESS
-	local low=0 high=0 step rate=$(($2 + 1)) try
+	local low=0 high=0 step rate=$(($2 + 1))
 	BEST='{"rate": 0}' BEST_RATE=0
-	for ((step = 0; step < STEPS; step++)); do
-		for ((try = 1; try <= TRIES; try++)); do
-			measure_rate "$1" "$rate"
-			! sustained "$rate" || break
-		done
-		[ -z "$VERBOSE" ] || echo "    $rate/s: $L_rate/s, lost $L_failed, p99 $L_offer/$L_ack ms (try $try)" >&2
-		if sustained "$rate"; then
-			low=$rate BEST=$L BEST_RATE=${L_rate%.*}
+	for ((step = 0; step < 12 && rate > 0 && (low == 0 || high == 0); step++)); do
+		if holds "$1" "$rate"; then
+			low=$rate rate=$(((rate * 3 + 1) / 2))
 		else
-			high=$rate
+			high=$rate rate=$((rate * 2 / 3))
 		fi
-		rate=$(awk -v a="$low" -v b="$high" 'BEGIN { printf "%d", !b ? a * 1.4 : !a ? b / 1.4 : sqrt(a * b) }')
+	done
+	[ "$low" -gt 0 ] || return 1
+	for ((step = 0; step < STEPS && high > 0; step++)); do
+		rate=$(awk -v a="$low" -v b="$high" 'BEGIN { printf "%d", sqrt(a * b) }')
+		if holds "$1" "$rate"; then low=$rate; else high=$rate; fi
 	done
 }

@@ -1,7 +1,8 @@
 # shellcheck shell=bash disable=SC2034,SC2153
 # rows.sh - one server, or a pair, of one make with one size of pool: started anew for each run, measured
 # in all the ways of tools/bench, and made a line of its table and an object of its JSON.
-# Settings: those of measure.sh, and RUNS, POOLS, QUICK (or empty), EQUAL.
+# Settings: those of measure.sh, and RUNS, POOLS, QUICK (or empty), EQUAL, AT (rate at which latency is
+# measured; empty: at half of the largest).
 
 # --- pools ----------------------------------------------------------------------------------------
 
@@ -41,6 +42,15 @@ start_twinlease_pair() { scale_conf pair pool && pair_up && wait_for 20 pair_has
 start_twinlease_pair_off() { FILTER=off start_twinlease_pair; }
 start_twinlease_pair_one() { SHARE=100 start_twinlease_pair; }
 
+# --- the floor ------------------------------------------------------------------------------------
+
+# Programs that answer and remember nothing: what the network takes, and the disk, before any server
+# has done anything. It is the same program; durable: no ACK leaves before a sync.
+start_echo() { # [ARGUMENT...]
+	net_spawn s1 s1 env "${PRELOAD[@]}" "$B/tests/lib/dhcp_echo" "${NET_SERVER_ADDR[1]}" "$@" && wait_for 10 answers
+}
+start_echo_durable() { mkdir -p "$(server_dir 1)" && start_echo --durable "$(server_dir 1)/acks"; }
+
 stop_servers() {
 	net_stop trace-s1
 	net_stop trace-s2
@@ -79,47 +89,73 @@ memory_of() { # FIELD of /proc/PID/status; of the server that has more, in kB
 	done | sort -n | tail -n 1
 }
 
-# Leaves a line of JSON in $NET_TMP/runs. The closed loop comes first: it finds the first guess.
-one_run() { # START-FUNCTION NUMBER
-	local seed=$2-$RANDOM closed equal half disk others
+# What goes wrong with a row is said in its place; it has no figures then.
+no_row() { # NAME REASON
+	echo "$1: $2" | tee -a "$NET_TMP/missing"
+	stop_servers
+	return 1
+}
+
+# Leaves a line of JSON in $NET_TMP/runs. The closed loops come first: they find the first guess.
+one_run() { # NAME START-FUNCTION NUMBER
+	local seed=$3-$RANDOM closed equal half floor=null rate disk others rss own
 	others=$(others_busy) disk=$(disk_speed)
-	if ! "$1" >"$NET_TMP/start" 2>&1; then
+	if ! "$2" >"$NET_TMP/start" 2>&1; then
 		tail -n 3 "$NET_TMP/start" "$NET_TMP"/s?.log >&2
-		stop_servers
-		return 1
+		no_row "$1" "does not start"
+		return
 	fi
 	settle # a pair may still be at its balance
-	measure_closed "$seed" --exchanges "$CLIENTS" --period "$PERIOD"
+	measure_closed_thrice "$seed"
 	closed=$L
-	search "$seed" "$(jq '.rate | floor' <<<"$closed")"
-	measure_rate "$seed" $((BEST_RATE / 2)) && half=$L
+	search "$seed" "$GUESS" || { no_row "$1" "no rate is sustained, from $GUESS/s down"; return; }
+	rate=${AT:-$((BEST_RATE / 2 > 0 ? BEST_RATE / 2 : 1))}
+	measure_periods "$seed" "$rate" && half=$L
 	measure_rate "$seed" "$EQUAL" && equal=$L
+	rss=$(memory_of VmRSS) own=$(memory_of RssAnon)
+	[[ $2 != start_twinlease* ]] || R_filter=$(filter_mode 2>/dev/null)
+	[[ $2 != start_twinlease* ]] || [ -z "$NEW" ] || { measure_floor "$seed" "$rate" && floor=$L; }
 	jq -n -c --argjson closed "$closed" --argjson sustained "$BEST" --argjson half "$half" --argjson equal "$equal" \
-		--argjson rss "$(memory_of VmRSS)" --argjson own "$(memory_of RssAnon)" \
-		--argjson disk "$disk" --argjson others "$others" \
+		--argjson rss "$rss" --argjson own "$own" --argjson disk "$disk" --argjson others "$others" --argjson floor "$floor" \
 		'{$closed, $sustained, $half, $equal, rss_kb: $rss, rss_anon_kb: $own, disk_syncs: $disk,
-		  others_percent: $others}' >>"$NET_TMP/runs"
-	[ "$2" != 1 ] || one_extra "$1"
+		  others_percent: $others} + if $floor then {$floor} else {} end' >>"$NET_TMP/runs"
+	[ "$3" != 1 ] || one_extra "$2"
 	stop_servers
 }
 
+# What the durable echo takes at the same rate on the same disk, a moment after one of ours, whose
+# servers are at their end then; in L.
+measure_floor() { # SEED RATE
+	local targets=("${TARGETS[@]}") preload=("${PRELOAD[@]}") r
+	stop_servers
+	PRELOAD=("${preload[@]}")
+	one_target
+	start_echo_durable && measure_periods "$1" "$2"
+	r=$?
+	TARGETS=("${targets[@]}")
+	return $r
+}
+
 # Once per row, after its first run, on fresh servers where pools are small.
-one_extra() {
-	R_filter=""
-	case $1 in start_twinlease*) R_filter=$(filter_mode 2>/dev/null) ;; esac
+one_extra() { # START-FUNCTION
 	stop_servers
 	"$1" >"$NET_TMP/start" 2>&1 && measure_durability
 }
 
-# What the network alone costs: a program that answers each message and remembers nothing.
-measure_echo() {
-	net_spawn s1 s1 "$B/tests/lib/dhcp_echo" "${NET_SERVER_ADDR[1]}"
+# What the machine takes, before each row: processor time of an echo, and the disk's for a sync.
+measure_machine() {
 	one_target
-	if wait_for 5 answers; then
+	if start_echo; then
 		load --clients 100000 --seed echo --window "$WINDOW"
 		echo "$L_cpu" >>"$NET_TMP/echo"
 	fi
-	net_stop s1
+	stop_servers
+	sync_time >>"$NET_TMP/syncs"
+}
+
+# "p50 p99" of a sync of 4 KiB every 1.5 ms, in ms.
+sync_time() {
+	"$B/tests/lib/sync_time" "$NET_TMP/disk" $((QUICK ? 300 : 1000)) && rm -f "$NET_TMP/disk"
 }
 
 # --- a row ----------------------------------------------------------------------------------------
@@ -128,19 +164,26 @@ row() { # KEY NAME one|two START-FUNCTION
 	local run window=$WINDOW
 	wanted "$1" || return 0
 	: >"$NET_TMP/runs"
-	measure_echo
+	measure_machine
 	D_one="" D_many="" D_text=unknown R_filter=""
 	"$3_target$([ "$3" = one ] || echo s)"
 	for ((run = 1; run <= RUNS; run++)); do
-		one_run "$4" "$run" || { echo "$2: does not start" | tee -a "$NET_TMP/missing"; return 0; }
+		one_run "$2" "$4" "$run" || break
 	done
 	WINDOW=$window
+	[ "$run" -gt "$RUNS" ] || return 0
 	jq -s -L tools/lib --arg key "$1" --arg name "$2" --argjson pool "$POOL" --arg servers "$3" --arg synced "$D_text" \
 		--arg one "$D_one" --arg many "$D_many" --arg filter "$R_filter" --arg new "$NEW" \
 		'include "bench"; {$key, $name, $pool, clients: (if $new == "1" then "new" else "returning" end),
 		  pair: ($servers == "two"), filter: (if $filter == "" then null else $filter end), synced_before_ack: $synced,
 		  syncs_one: ($one | tonumber? // null), syncs_many: ($many | tonumber? // null), median: medians, runs: .}' \
 		"$NET_TMP/runs" | tee -a "$NET_TMP/rows" | jq -r -L tools/lib 'include "bench"; row_line'
+}
+
+# Half of what our single server does in this pool, or nothing if that was not measured.
+rate_of_ours() {
+	jq -s --argjson pool "$POOL" 'map(select(.key == "twinlease-single" and .pool == $pool).median.sustained.rate / 2 | floor)[0] // empty' \
+		"$NET_TMP/rows"
 }
 one_target() { TARGETS=(--server "${NET_SERVER_ADDR[1]}"); }
 two_targets() { TARGETS=(--server "${NET_SERVER_ADDR[1]}" --server "${NET_SERVER_ADDR[2]}"); }
