@@ -310,12 +310,25 @@ static struct lease adopt(const struct lease *ours, const struct binding_update 
 	return l;
 }
 
+/* As long as it may last. That it ends later than the partner thinks is news to the partner. */
+static void prolong(struct lease *l, const struct lease *ours, uint32_t end)
+{
+	if (end <= l->expires)
+		return;
+	l->expires = end;
+	l->serial = lease_serial_above(ours->serial, l->serial);
+	l->flags |= LEASE_DIRTY;
+}
+
 /* Both servers renewed one client's lease before they heard of each other: the client may rely on
  * the later end, and on ours even if what the partner says next was decided without knowing of it
- * (a release). So ours stays to be told, under a number above both. */
+ * (a release). So ours stays to be told, under a number above both. Where the partner knows of a
+ * stranger that uses the address, nobody else gets it before that end. */
 static void keep_promise(struct lease *l, const struct lease *ours, const struct binding_update *u,
 			 wall_t now)
 {
+	if (l->state == LEASE_ABANDONED && live(ours, now) && u->has_serial)
+		prolong(l, ours, ours->expires);
 	if (l->state != LEASE_ACTIVE || !live(ours, now) || !same_client(ours, u))
 		return;
 	if (ours->expires > l->expires)
@@ -334,16 +347,6 @@ static uint32_t recalled_end(const struct binding_update *u)
 	return u->forgot && u->lead && u->lease.rcvd_pet
 		       ? sec_clamp((int64_t)u->lease.rcvd_pet + u->lead)
 		       : 0;
-}
-
-/* As long as it may last. That it ends later than the partner thinks is news to the partner. */
-static void prolong(struct lease *l, const struct lease *ours, uint32_t end)
-{
-	if (end <= l->expires)
-		return;
-	l->expires = end;
-	l->serial = lease_serial_above(ours->serial, l->serial);
-	l->flags |= LEASE_DIRTY;
 }
 
 /* Is what we hold better than that? */

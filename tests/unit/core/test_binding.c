@@ -407,6 +407,36 @@ static void test_both_renewed(void **state)
 	assert_int_equal(l.expires, LIVE);
 }
 
+/* Granted here and found in use by a stranger there at one time: it rests for as long as the client
+ * may use it. What the partner knew of when it decided does not count. */
+static void test_abandoned_there(void **state)
+{
+	struct rung r = { "",
+			  { LEASE_ACTIVE, 6, C1, LIVE, 0 },
+			  { LEASE_ABANDONED, 6, 0, LIVE - 9, 0 },
+			  DIRTY,
+			  0,
+			  0 };
+	struct lease l;
+
+	(void)state;
+	assert_int_equal(judge(&r, false, true, &l), 0);
+	assert_int_equal(l.state, LEASE_ABANDONED);
+	assert_int_equal(l.expires, LIVE);
+	assert_int_equal(l.serial, 7);
+	assert_true(l.flags & LEASE_DIRTY);
+	r.theirs.expires = LIVE + 1; /* nothing is left to tell */
+	assert_int_equal(judge(&r, false, true, &l), 0);
+	assert_int_equal(l.expires, LIVE + 1);
+	assert_false(l.flags & LEASE_DIRTY);
+	r.theirs.expires = LIVE - 9;
+	r.theirs.serial = 7;
+	r.dirty = CLEAN;
+	assert_int_equal(judge(&r, false, true, &l), 0);
+	assert_int_equal(l.expires, LIVE - 9);
+	assert_false(l.flags & LEASE_DIRTY);
+}
+
 /* Both renewed one client's lease and neither heard of the other: the later end stays, to be told
  * (to an ISC there is no serial; what it does not know yet is dirty). */
 static void test_isc_both_renewed(void **state)
@@ -612,14 +642,22 @@ static void test_acked(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_grant),	     cmocka_unit_test(test_grant_free_has_no_past),
+		cmocka_unit_test(test_grant),
+		cmocka_unit_test(test_grant_free_has_no_past),
 		cmocka_unit_test(test_grant_told_end_has_no_past),
 		cmocka_unit_test(test_forgot),
-		cmocka_unit_test(test_may_allocate), cmocka_unit_test(test_reclaim),
-		cmocka_unit_test(test_own_kind),     cmocka_unit_test(test_own_kind_symmetric),
-		cmocka_unit_test(test_both_renewed), cmocka_unit_test(test_isc_both_renewed), cmocka_unit_test(test_isc_duel),
-		cmocka_unit_test(test_draft_table),  cmocka_unit_test(test_reserved),
-		cmocka_unit_test(test_adopted),	     cmocka_unit_test(test_adopted_other_client),
+		cmocka_unit_test(test_may_allocate),
+		cmocka_unit_test(test_reclaim),
+		cmocka_unit_test(test_own_kind),
+		cmocka_unit_test(test_own_kind_symmetric),
+		cmocka_unit_test(test_both_renewed),
+		cmocka_unit_test(test_abandoned_there),
+		cmocka_unit_test(test_isc_both_renewed),
+		cmocka_unit_test(test_isc_duel),
+		cmocka_unit_test(test_draft_table),
+		cmocka_unit_test(test_reserved),
+		cmocka_unit_test(test_adopted),
+		cmocka_unit_test(test_adopted_other_client),
 		cmocka_unit_test(test_acked),
 	};
 
