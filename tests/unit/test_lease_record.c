@@ -269,6 +269,7 @@ static void test_relation(void **state)
 					.primary = true,
 					.ever_normal = true,
 					.lost_storage = true,
+					.behind = true,
 					.owes_all = true,
 					.stos = 1,
 					.peer_stos = 2,
@@ -294,7 +295,7 @@ static void test_relation(void **state)
 	assert_int_equal(got.end.saved, FO_NORMAL);
 	assert_int_equal(got.end.peer, FO_RECOVER_WAIT);
 	assert_true(got.end.primary && got.end.ever_normal && got.end.lost_storage);
-	assert_true(got.end.owes_all);
+	assert_true(got.end.behind && got.end.owes_all);
 	assert_int_equal(got.end.stos, 1);
 	assert_int_equal(got.end.peer_stos, 2);
 	assert_int_equal(got.end.last_operational, 3);
@@ -341,7 +342,7 @@ static void test_order_of_tables(void **state)
 	memset(&r, 1, sizeof(r));
 	assert_int_equal(ascending(buf, lease_record_encode(&l, NULL, buf, sizeof(buf))), 12);
 	assert_int_equal(ascending(buf, run_record_encode(&l, 1, buf, sizeof(buf))), 6);
-	assert_int_equal(ascending(buf, fo_record_encode(&r, buf, sizeof(buf))), 19);
+	assert_int_equal(ascending(buf, fo_record_encode(&r, buf, sizeof(buf))), 20);
 }
 
 int main(void)

@@ -104,6 +104,33 @@ static bool promised_until_now(const struct fo_end *cur, const struct fo_in *in,
 	       (to == FO_RECOVER && fo_state_operational(cur->state));
 }
 
+/* Between recovering from a partner that took over and knowing what it gave meanwhile lies a
+ * conflict, which the link may not outlive. */
+static bool still_behind(const struct fo_end *cur, const struct fo_in *in, enum fo_state to)
+{
+	switch (to) {
+	case FO_RECOVER:
+		return true;
+	case FO_POTENTIAL_CONFLICT:
+		return cur->behind || in->hold;
+	case FO_STARTUP: /* the record may be from before this was noted */
+		return cur->behind || cur->saved == FO_RECOVER;
+	case FO_RESOLUTION_INT:
+	case FO_PAUSED:
+	case FO_SHUTDOWN:
+		return cur->behind;
+	case FO_STATE_NONE:
+	case FO_NORMAL:
+	case FO_COMM_INT:
+	case FO_PARTNER_DOWN:
+	case FO_CONFLICT_DONE:
+	case FO_RECOVER_WAIT:
+	case FO_RECOVER_DONE:
+		break;
+	}
+	return false;
+}
+
 /* The only place where state moves. */
 struct fo_step fsm_go(const struct fo_end *cur, const struct fo_in *in, enum fo_state to,
 		      const char *why)
@@ -119,6 +146,7 @@ struct fo_step fsm_go(const struct fo_end *cur, const struct fo_in *in, enum fo_
 		s.next.last_operational = sec_clamp(in->now.sec);
 	if (to == FO_NORMAL)
 		s.next.ever_normal = true;
+	s.next.behind = still_behind(cur, in, to);
 	if (fsm_linked(in))
 		s.todo |= FO_DO_TELL_PEER;
 	s.todo |= entry(&s.next, in);
@@ -178,10 +206,14 @@ static struct fo_step in_comm_int(const struct fo_end *cur, const struct fo_in *
 static struct fo_step in_conflict(const struct fo_end *cur, const struct fo_in *in)
 {
 	struct fo_end e = *cur;
+	struct fo_step s;
 
 	switch (in->ev) {
 	case FO_EV_LINK_LOST:
-		return fsm_go(cur, in, FO_RESOLUTION_INT, "the partner is out of reach");
+		s = fsm_go(cur, in, FO_RESOLUTION_INT, "the partner is out of reach");
+		if (s.next.behind)
+			fsm_hold(&s, "lost before the partner told what it gave without us");
+		return s;
 	case FO_EV_UPDDONE:
 		e.lost_storage = false;
 		if (e.primary)
@@ -199,11 +231,15 @@ static struct fo_step in_conflict(const struct fo_end *cur, const struct fo_in *
  * nothing. */
 static struct fo_step in_serving(const struct fo_end *cur, const struct fo_in *in)
 {
-	if (in->ev == FO_EV_HOLD_OVER)
-		return fsm_stay(cur, 0, "alone for MCLT: serving");
+	struct fo_step s;
+
 	if (in->ev == FO_EV_LINK_LOST)
 		return fsm_stay(cur, 0, "the partner is out of reach");
-	return fsm_unexpected(cur);
+	if (in->ev != FO_EV_HOLD_OVER)
+		return fsm_unexpected(cur);
+	s = fsm_stay(cur, cur->behind ? FO_DO_PERSIST : 0, "alone for MCLT: serving");
+	s.next.behind = false;
+	return s;
 }
 
 static struct fo_step in_recover(const struct fo_end *cur, const struct fo_in *in)

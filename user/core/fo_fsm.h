@@ -56,6 +56,7 @@ struct fo_end {
 	bool primary;
 	bool ever_normal;   /* the pair has been in NORMAL: an incarnation exists */
 	bool lost_storage;  /* the partner remembers more than we do: RECOVER with UPDREQALL */
+	bool behind;	    /* the partner took over, and has yet to tell what it gave */
 	bool owes_all;	    /* the partner asked UPDREQALL and has not had UPDDONE */
 	uint32_t stos;	    /* UTC sec: our state was entered */
 	uint32_t peer_stos; /* UTC sec, our clock */
@@ -79,8 +80,9 @@ enum fo_do { /* carried out lowest bit first */
 	     FO_DO_CLOSE = 1 << 12,	  /* close the link */
 	     FO_DO_REFUSED = 1 << 13,	  /* the operator's wish is not possible here: see @why */
 	     FO_DO_HOLD = 1 << 14, /* alone (or beside a partner that lost its storage) after an
-				      absence of MCLT or more: hold back (decision A8),
-				      if so configured. The view depends on it */
+				      absence of MCLT or more, or behind a partner that took over:
+				      hold back (decision A8), if so configured. The view depends
+				      on it */
 };
 
 struct fo_in {

@@ -92,7 +92,7 @@ static bool long_away(const struct fo_end *end, const struct fo_in *in)
 	return away >= in->mclt || away < -FO_CLOCK_SLACK_SEC;
 }
 
-static void hold(struct fo_step *s, const char *why)
+void fsm_hold(struct fo_step *s, const char *why)
 {
 	s->todo |= FO_DO_HOLD;
 	s->todo &= ~(uint32_t)FO_DO_SAFE_TIMER; /* that clock starts when the hold ends */
@@ -122,7 +122,7 @@ struct fo_step fsm_leave_linked(const struct fo_end *cur, const struct fo_in *in
 	if (s.next.state == FO_RECOVER) /* nothing was promised in between */
 		s.next.last_operational = cur->last_operational;
 	if (serves_alone(s.next.state) && tells_nothing(&e, in) && long_away(&e, in)) {
-		hold(&s, "long away, and the partner does not say what it promised meanwhile");
+		fsm_hold(&s, "long away, and the partner does not say what it promised meanwhile");
 		s.next.last_operational = cur->last_operational; /* after another restart, too */
 	}
 	return s;
@@ -133,7 +133,9 @@ struct fo_step fsm_leave_alone(const struct fo_end *cur, const struct fo_in *in,
 	struct fo_end e = returned(cur, in);
 	struct fo_step s = fsm_go(&e, in, (enum fo_state)e.state, why);
 
-	if (serves_alone(e.state) && long_away(&e, in))
-		hold(&s, "long away and alone: the partner may have taken over");
+	if (s.next.behind && s.next.state == FO_RESOLUTION_INT)
+		fsm_hold(&s, "alone before the partner told what it gave without us");
+	else if (serves_alone(e.state) && long_away(&e, in))
+		fsm_hold(&s, "long away and alone: the partner may have taken over");
 	return s;
 }

@@ -86,6 +86,7 @@ static const struct field fo_fields[] = {
 	FIELD(0x11, NUMBER, struct fo_record, peer_start_count),
 	FIELD(0x12, RAW, struct fo_record, partner),
 	FIELD(0x13, FLAG, struct fo_record, stranger),
+	FIELD(0x14, FLAG, struct fo_record, end.behind),
 };
 
 #define COUNT(a) (sizeof(a) / sizeof((a)[0]))

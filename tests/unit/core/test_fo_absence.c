@@ -182,6 +182,49 @@ static void test_hold_after_a_long_pause(void **state)
 	world_done(w);
 }
 
+static void run_to(struct node *n, uint8_t state)
+{
+	for (unsigned i = 0; state_of(n) != state && i < 20000; i++)
+		run(n->w, 0.001);
+	assert_int_equal(state_of(n), state);
+}
+
+/* The partner took over while we were away, and is lost when it begins to tell what it gave:
+ * before it could say so, or in the conflict that its own start made of it. */
+static void test_hold_behind_the_partner(void **state)
+{
+	struct world *w = normal_pair();
+
+	(void)state;
+	P->conf.after_outage_hold = true;
+	crash(P, true);
+	run(w, 5);
+	assert_null(operate(S, FO_EV_OP_PARTNER_DOWN, 0));
+	run(w, 60);
+	crash(S, true);
+	boot(P);
+	run(w, 6);
+	assert_true(P->view.hold);
+	boot(S);
+	run_to(P, FO_POTENTIAL_CONFLICT);
+	crash(S, true);
+	run_to(P, FO_RESOLUTION_INT);
+	run(w, 1);
+	assert_true(P->view.hold && !P->view.serve_new && P->view.serve_renew);
+	crash(P, true); /* and after a restart, too */
+	boot(P);
+	run(w, 6);
+	assert_int_equal(state_of(P), FO_RESOLUTION_INT);
+	assert_true(P->view.hold);
+	run(w, 30);
+	assert_false(P->view.hold);
+	assert_true(P->view.serve_new);
+	assert_false(P->disk.rec.end.behind);
+	boot(S);
+	assert_true(settle(w, FO_NORMAL, FO_NORMAL, 50));
+	world_done(w);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -193,6 +236,7 @@ int main(void)
 		cmocka_unit_test(test_hold_in_partner_down_forced),
 		cmocka_unit_test(test_hold_in_partner_down_and_contact),
 		cmocka_unit_test(test_hold_after_a_long_pause),
+		cmocka_unit_test(test_hold_behind_the_partner),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
