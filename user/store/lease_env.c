@@ -17,7 +17,6 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <stdlib.h>
-#include <sys/statvfs.h>
 #include <unistd.h>
 #include <zlib.h>
 #include "core/wire.h"
@@ -27,7 +26,6 @@
 #define NEW_MAP (1 << 20)
 #define FILE_MODE 0600
 #define AHEAD (128 << 10)     /* of one wish more is not heeded */
-#define NEED_BASE (256 << 10) /* of a transaction: the path to each root, the free list */
 
 int err_from_mdb(int rc)
 {
@@ -328,7 +326,7 @@ void lease_env_read_end(struct lease_env *e)
 	pthread_mutex_unlock(&e->map);
 }
 
-static void sizes(MDB_env *mdb, uint64_t *ret_map, uint64_t *ret_used)
+void lease_env_sizes(MDB_env *mdb, uint64_t *ret_map, uint64_t *ret_used)
 {
 	MDB_envinfo info;
 	MDB_stat st;
@@ -344,7 +342,7 @@ void lease_env_expect_all(const struct lease_env *e)
 	uint64_t map, used;
 	int fd;
 
-	sizes(e->mdb, &map, &used);
+	lease_env_sizes(e->mdb, &map, &used);
 	if (mdb_env_get_fd(e->mdb, &fd) != 0)
 		return;
 	for (uint64_t at = 0; at < used; at += AHEAD) /* a no is no harm */
@@ -357,7 +355,7 @@ bool lease_env_tight(const struct lease_env *e)
 {
 	uint64_t map, used;
 
-	sizes(e->mdb, &map, &used);
+	lease_env_sizes(e->mdb, &map, &used);
 	return used > map / 5 * 4;
 }
 
@@ -379,58 +377,9 @@ int lease_env_grow(struct lease_env *e, uint64_t at_least)
 {
 	uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE), map, used, size;
 
-	sizes(e->mdb, &map, &used);
+	lease_env_sizes(e->mdb, &map, &used);
 	size = map + (at_least > map ? at_least : map);
 	return set_size(e, (size + page - 1) & ~(page - 1));
-}
-
-/*
- * A transaction writes each page that it touches to a new place: at most two pages per record (a
- * split), and never more than all there are now plus what comes in.
- */
-uint64_t lease_env_need(const struct lease_env *e, uint64_t records, uint64_t octets)
-{
-	uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE), map, used, by_record, by_size;
-
-	sizes(e->mdb, &map, &used);
-	by_record = records * 2 * page;
-	by_size = used + 4 * octets;
-	return (by_record < by_size ? by_record : by_size) + NEED_BASE;
-}
-
-static int reserve_by_free_space(const struct lease_env *e, uint64_t octets)
-{
-	struct statvfs v;
-
-	if (fstatvfs(e->dir_fd, &v) < 0)
-		return -errno;
-	return (uint64_t)v.f_bavail * v.f_frsize < octets ? -ENOSPC : 0;
-}
-
-/*
- * LMDB reports a write that a full disk cut short as an input/output error, which would end the
- * process. So the disk is asked first, where a no costs nothing: all that a transaction may need
- * is allocated before it begins (and twice that, so that the question is rare).
- */
-int lease_env_reserve(struct lease_env *e, uint64_t octets)
-{
-	uint64_t map, used;
-	int fd;
-
-	sizes(e->mdb, &map, &used);
-	if (used + octets <= e->reserved)
-		return 0;
-	if (mdb_env_get_fd(e->mdb, &fd) != 0)
-		return -EIO;
-	for (unsigned times = 2; times; times--) {
-		if (fallocate(fd, 0, 0, (off_t)(used + times * octets)) == 0) {
-			e->reserved = used + times * octets;
-			return 0;
-		}
-		if (errno == EOPNOTSUPP)
-			return reserve_by_free_space(e, octets);
-	}
-	return -errno;
 }
 
 int lease_env_follow(struct lease_env *e)
@@ -445,7 +394,7 @@ void lease_env_size(struct lease_env *e, uint64_t *ret_map, uint64_t *ret_used)
 	if (!e->reading)
 		pthread_mutex_lock(&e->map);
 	if (e->mdb && !e->lost)
-		sizes(e->mdb, ret_map, ret_used);
+		lease_env_sizes(e->mdb, ret_map, ret_used);
 	if (!e->reading)
 		pthread_mutex_unlock(&e->map);
 }

@@ -48,11 +48,16 @@ void lease_env_expect_all(const struct lease_env *e); /* within a read: all will
 bool lease_env_tight(const struct lease_env *e);	    /* more than 80 % of the map used */
 int lease_env_grow(struct lease_env *e, uint64_t at_least); /* by @at_least octets, or double */
 int lease_env_follow(struct lease_env *e); /* take the size that another program gave */
+/* Octets: of the map, and of the file's pages that are or were in use. */
+void lease_env_sizes(MDB_env *mdb, uint64_t *ret_map, uint64_t *ret_used);
+/* The same by the loop thread. */
+void lease_env_size(struct lease_env *e, uint64_t *ret_map, uint64_t *ret_used);
+
+/* --- lease_room.c; writer thread, between transactions ---------------------------------------- */
+
 /* What a transaction of so many records may need beyond what is used. */
 uint64_t lease_env_need(const struct lease_env *e, uint64_t records, uint64_t octets);
 int lease_env_reserve(struct lease_env *e, uint64_t octets); /* -ENOSPC: the disk has no room */
-/* Loop thread. */
-void lease_env_size(struct lease_env *e, uint64_t *ret_map, uint64_t *ret_used);
 
 /* Octets of a program's own making under a name, with a check behind them. */
 int lease_meta_put(MDB_txn *txn, MDB_dbi dbi, MDB_val key, MDB_val value);
