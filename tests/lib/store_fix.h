@@ -6,7 +6,7 @@
 #include <errno.h>
 #include "store_test.h"
 
-enum { DATA_WRITE, META_WRITE, SYNC }; /* of preload_syncfail.c */
+enum { DATA_WRITE, META_WRITE, SYNC, AHEAD_WRITE }; /* of preload_syncfail.c */
 static void (*syncfail_arm)(int what, int err, int times);
 static unsigned (*syncfail_calls)(int what);
 
@@ -58,7 +58,7 @@ static inline int teardown(void **state)
 	struct fix *f = *state;
 
 	if (syncfail_arm)
-		for (int what = DATA_WRITE; what <= SYNC; what++)
+		for (int what = DATA_WRITE; what <= AHEAD_WRITE; what++)
 			syncfail_arm(what, 0, 0);
 	lease_store_close(f->st);
 	store_dir_remove(f->dir);

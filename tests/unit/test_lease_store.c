@@ -7,6 +7,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <cmocka.h>
+#include <fcntl.h>
 #include "store/lease_record.h"
 #include "../lib/store_fix.h"
 
@@ -363,6 +364,27 @@ static void test_map_size(void **state)
 	assert_int_equal(s.map_size, 8ull << 30);
 }
 
+/* What the next commits will write is no hole: their syncs need no journal. */
+static void test_written_ahead(void **state)
+{
+	struct fix *f = *state;
+	struct lease_store_stats s;
+	char name[80];
+	int fd;
+
+	for (uint32_t i = 0; i < 400; i++) {
+		put(f, i * 100, i + 1);
+		commit(f);
+	}
+	lease_store_stats(f->st, &s);
+	fix_close(f); /* with the writer's last work done */
+	snprintf(name, sizeof(name), "%s/data.mdb", f->dir);
+	fd = open(name, O_RDONLY | O_CLOEXEC);
+	assert_true(fd >= 0);
+	assert_true(lseek(fd, 0, SEEK_HOLE) >= (off_t)s.used + (256 << 10));
+	close(fd);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -372,7 +394,7 @@ int main(void)
 		T(test_room),	     T(test_grows),
 		T(test_deferred),    T(test_close_commits_submitted),
 		T(test_load),	     T(test_growth),
-		T(test_map_size),
+		T(test_map_size),    T(test_written_ahead),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -345,6 +345,25 @@ static void test_directory(void **state)
 	lease_store_close(NULL);
 }
 
+/* Zeros in advance are for speed alone. */
+static void test_no_zeros_ahead(void **state)
+{
+	struct fix *f = *state;
+
+	fix_close(f);
+	syncfail_arm(AHEAD_WRITE, EIO, 1000);
+	assert_int_equal(fix_open(f), 0);
+	for (uint32_t i = 1; i <= 50; i++) {
+		put(f, i, i);
+		commit(f);
+	}
+	fix_close(f);
+	assert_true(syncfail_calls(AHEAD_WRITE) >= 50); /* each commit tries again */
+	assert_int_equal(f->told.n_failed, 0);
+	assert_int_equal(fix_open(f), 0);
+	assert_int_equal(serial_at(f, 50), 50);
+}
+
 /* --- with file systems of their own: root only ------------------------------------------------ */
 
 #define NO_FS 77
@@ -466,6 +485,7 @@ int main(int argc, char **argv)
 		T(test_bad_record),
 		T(test_not_a_store),
 		T(test_directory),
+		T(test_no_zeros_ahead),
 		T(test_overlay_refused),
 		T(test_disk_full),
 	};

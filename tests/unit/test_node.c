@@ -194,6 +194,7 @@ static void put_lease(uint32_t addr)
 	struct lease_client c = client_of(addr);
 	struct lease l = { .addr = addr, .state = LEASE_ACTIVE, .expires = wall() + 600 };
 
+	c.host_name_len = UINT8_MAX; /* a disk is full the sooner */
 	node_turn_begin(node);
 	if (node_put(node, &l, &c) == 0)
 		assert_int_equal(pool_apply(node->pool, &l, lease_store_batch(node->store)), 0);

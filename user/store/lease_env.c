@@ -25,7 +25,7 @@
 #define NEW_FILE "new.mdb"
 #define NEW_MAP (1 << 20)
 #define FILE_MODE 0600
-#define AHEAD (128 << 10)     /* of one wish more is not heeded */
+#define AHEAD (128 << 10) /* of one wish more is not heeded */
 
 int err_from_mdb(int rc)
 {
@@ -269,7 +269,7 @@ int lease_env_open(struct lease_env *e, char err[256])
 	int r;
 
 	e->lost = 0;
-	e->reserved = 0;
+	e->reserved = e->written = 0;
 	if (faccessat(e->dir_fd, DATA_FILE, F_OK, 0) < 0) {
 		r = create(e, err);
 		if (r < 0)

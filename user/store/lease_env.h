@@ -21,6 +21,7 @@ struct lease_env {
 	int dir_fd;
 	uint64_t map_want; /* size to open with; grows with the map */
 	uint64_t reserved; /* octets of the file that the disk has promised us; writer thread */
+	uint64_t written;  /* up to here the file was written, in part with zeros; writer thread */
 	uint64_t refused;  /* what it had no room for; less is not asked for until there is */
 
 	MDB_env *mdb; /* NULL: closed */
@@ -58,6 +59,7 @@ void lease_env_size(struct lease_env *e, uint64_t *ret_map, uint64_t *ret_used);
 /* What a transaction of so many records may need beyond what is used. */
 uint64_t lease_env_need(const struct lease_env *e, uint64_t records, uint64_t octets);
 int lease_env_reserve(struct lease_env *e, uint64_t octets); /* -ENOSPC: the disk has no room */
+void lease_env_write_ahead(struct lease_env *e); /* after a commit, when nobody waits for it */
 
 /* Octets of a program's own making under a name, with a check behind them. */
 int lease_meta_put(MDB_txn *txn, MDB_dbi dbi, MDB_val key, MDB_val value);

@@ -1,5 +1,6 @@
 /*
- * Room for the next commits: what a transaction may need, promised by the disk before it begins.
+ * Room for the next commits: what a transaction may need, promised by the disk before it begins,
+ * and written before it is used.
  *
  * Called by lease_writer, on its thread.
  */
@@ -10,6 +11,8 @@
 #include <unistd.h>
 
 #define NEED_BASE (256 << 10) /* of a transaction: the path to each root, the free list */
+#define AHEAD (1 << 20)
+#define AHEAD_PIECE (64 << 10)
 
 /*
  * A transaction writes each page that it touches to a new place: at most two pages per record (a
@@ -37,11 +40,11 @@ static int reserve_by_free_space(const struct lease_env *e, uint64_t octets)
 /*
  * LMDB reports a write that a full disk cut short as an input/output error, which would end the
  * process. So the disk is asked first, where a no costs nothing: all that a transaction may need
- * is allocated before it begins (and twice that, so that the question is rare).
+ * is allocated before it begins (and as much again, so that the question is rare).
  */
 int lease_env_reserve(struct lease_env *e, uint64_t octets)
 {
-	uint64_t map, used;
+	uint64_t map, used, more = octets > AHEAD ? octets : AHEAD;
 	int fd;
 
 	lease_env_sizes(e->mdb, &map, &used);
@@ -49,13 +52,56 @@ int lease_env_reserve(struct lease_env *e, uint64_t octets)
 		return 0;
 	if (mdb_env_get_fd(e->mdb, &fd) != 0)
 		return -EIO;
-	for (unsigned times = 2; times; times--) {
-		if (fallocate(fd, 0, 0, (off_t)(used + times * octets)) == 0) {
-			e->reserved = used + times * octets;
+	for (unsigned tries = 2; tries; tries--, more = 0) {
+		if (fallocate(fd, 0, 0, (off_t)(used + octets + more)) == 0) {
+			e->reserved = used + octets + more;
 			return 0;
 		}
 		if (errno == EOPNOTSUPP)
 			return reserve_by_free_space(e, octets);
 	}
 	return -errno;
+}
+
+/* Up to where the store's room shall have been written; 0: it need not be now. */
+static uint64_t ahead_to(const struct lease_env *e, uint64_t *ret_from)
+{
+	uint64_t map, used, to;
+
+	lease_env_sizes(e->mdb, &map, &used);
+	to = used + AHEAD < e->reserved ? used + AHEAD : e->reserved;
+	*ret_from = e->written > used ? e->written : used;
+	return *ret_from < used + AHEAD / 2 && to >= *ret_from + AHEAD_PIECE ? to : 0;
+}
+
+/* A refused or half a write is no loss: the commit that needs the place will say what is wrong. */
+static uint64_t write_zeros(int fd, uint64_t from, uint64_t to)
+{
+	static const uint8_t zeros[AHEAD_PIECE];
+	uint64_t at = from;
+
+	while (at + AHEAD_PIECE <= to && pwrite(fd, zeros, AHEAD_PIECE, (off_t)at) == AHEAD_PIECE)
+		at += AHEAD_PIECE;
+	if (at > from)
+		(void)sync_file_range(fd, (off_t)from, (off_t)(at - from), SYNC_FILE_RANGE_WRITE);
+	return at;
+}
+
+/*
+ * To sync what goes into room that is merely allocated, the file system commits its journal as
+ * well, and that takes several times as long as to sync what overwrites. So commits find zeros
+ * where they will write, and the journal is asked once for a MiB. Under the lock of a write
+ * transaction: the end of the store may not move meanwhile.
+ */
+void lease_env_write_ahead(struct lease_env *e)
+{
+	uint64_t from;
+	MDB_txn *txn;
+	int fd;
+
+	if (!ahead_to(e, &from) || mdb_env_get_fd(e->mdb, &fd) != 0 ||
+	    mdb_txn_begin(e->mdb, NULL, 0, &txn) != 0)
+		return;
+	e->written = write_zeros(fd, from, ahead_to(e, &from));
+	mdb_txn_abort(txn);
 }

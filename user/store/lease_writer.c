@@ -167,6 +167,8 @@ static void write_batch(struct lease_writer *w, const struct lease_batch *b)
 	int r = commit(w->env, b);
 
 	finish(w, b, clock_monotonic_ns() - began, r);
+	if (r == 0) /* now that the loop knows */
+		lease_env_write_ahead(w->env);
 #endif
 }
 
