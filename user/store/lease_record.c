@@ -437,35 +437,40 @@ int fo_record_decode(const uint8_t *p, size_t len, struct fo_record *ret)
 	return 0;
 }
 
-/* Copy the items of @o whose tags lie in @from..@to. */
-static int copy_items(struct wr *w, struct octets o, uint8_t from, uint8_t to)
+/* What a record says of the holder, as it lies there: all items from the first such tag on. */
+static int holder_items(struct octets o, struct octets *ret)
 {
 	struct octets value;
+	const uint8_t *from;
 	uint8_t tag = 0;
 	struct rd r;
 	int err = open_record(o, &r);
 
 	if (err < 0)
 		return err;
+	for (from = r.p; next_item(&r, &tag, &value) && tag < TAG_HARDWARE;)
+		from = r.p;
 	while (next_item(&r, &tag, &value))
-		if (tag >= from && tag <= to)
-			wr_item(w, tag, value.p, (uint8_t)value.len);
-	return r.bad ? -EBADMSG : 0;
+		;
+	if (r.bad)
+		return -EBADMSG;
+	*ret = (struct octets){ from, (uint32_t)(r.p - from) };
+	return 0;
 }
 
 int lease_record_merge(struct octets fresh, struct octets old, uint8_t *buf, size_t size)
 {
 	struct wr w = wr_init(buf, size);
+	struct octets holder;
 	size_t len;
-	int r;
+	int r = holder_items(old, &holder);
 
-	wr_u8(&w, LEASE_RECORD_VERSION);
-	r = copy_items(&w, fresh, 1, TAG_HARDWARE - 1);
 	if (r < 0)
 		return r;
-	r = copy_items(&w, old, TAG_HARDWARE, TAG_CHECK - 1);
-	if (r < 0)
-		return r;
+	if (fresh.len < 1 + CHECK_LEN)
+		return -EINVAL;
+	wr_octets(&w, fresh.p, fresh.len - CHECK_LEN); /* of our own making, a moment ago */
+	wr_octets(&w, holder.p, holder.len);
 	len = wr_check(&w);
 	return len ? (int)len : -ENOBUFS;
 }
