@@ -233,14 +233,30 @@ static int open_mdb(struct lease_env *e)
 	return r;
 }
 
+static int renew(struct lease_env *e)
+{
+	int r = err_from_mdb(mdb_txn_renew(e->reader));
+
+	if (r < 0)
+		return r;
+	r = err_from_mdb(mdb_cursor_renew(e->reader, e->at));
+	if (r < 0)
+		mdb_txn_reset(e->reader);
+	return r;
+}
+
 static int open_reader(struct lease_env *e)
 {
 	int r = err_from_mdb(mdb_txn_begin(e->mdb, NULL, MDB_RDONLY, &e->reader));
 
-	if (r < 0)
+	if (r < 0) {
 		e->reader = NULL;
-	else
-		mdb_txn_reset(e->reader);
+		return r;
+	}
+	r = err_from_mdb(mdb_cursor_open(e->reader, e->leases, &e->at));
+	if (r < 0)
+		e->at = NULL;
+	mdb_txn_reset(e->reader);
 	return r;
 }
 
@@ -292,10 +308,13 @@ int lease_env_open(struct lease_env *e, char err[256])
 
 void lease_env_close(struct lease_env *e)
 {
+	if (e->at)
+		mdb_cursor_close(e->at);
 	if (e->reader)
 		mdb_txn_abort(e->reader);
 	if (e->mdb)
 		mdb_env_close(e->mdb);
+	e->at = NULL;
 	e->reader = NULL;
 	e->mdb = NULL;
 	e->lost = -EIO; /* nobody reads until it is open again */
@@ -310,7 +329,7 @@ int lease_env_read(struct lease_env *e)
 	if (e->reading++)
 		return 0;
 	pthread_mutex_lock(&e->map);
-	r = e->lost ? e->lost : err_from_mdb(mdb_txn_renew(e->reader));
+	r = e->lost ? e->lost : renew(e);
 	if (r < 0) {
 		pthread_mutex_unlock(&e->map);
 		e->reading = 0;

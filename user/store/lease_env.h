@@ -27,6 +27,7 @@ struct lease_env {
 	MDB_env *mdb; /* NULL: closed */
 	MDB_dbi leases, runs, relations, meta;
 	MDB_txn *reader;  /* of the loop thread, renewed for each read: no allocation */
+	MDB_cursor *at;	  /* of @reader: where the last lease was found, the next one is near */
 	unsigned reading; /* nested reads see the same snapshot */
 	pthread_mutex_t map;
 	int lost; /* -errno: the map could not be put back; under @map */

@@ -38,7 +38,7 @@ int lease_store_get(struct lease_store *st, uint32_t addr, struct lease *ret,
 	if (r < 0)
 		return r;
 	wr_u32(&w, addr);
-	r = err_from_mdb(mdb_get(st->env.reader, st->env.leases, &key, &val));
+	r = err_from_mdb(mdb_cursor_get(st->env.at, &key, &val, MDB_SET));
 	if (r == 0)
 		r = lease_record_decode(val.mv_data, val.mv_size, ret, ret_client);
 	if (r == 0)

@@ -23,47 +23,54 @@
 
 /* --- one batch -------------------------------------------------------------------------------- */
 
-static int keep_client(MDB_txn *txn, MDB_dbi dbi, MDB_val *key, struct octets fresh)
+/* A transaction. Most leases of a batch follow each other, as a resynchronisation goes by address:
+ * a cursor that stands near finds the next one without a walk down from the root. */
+struct put {
+	const struct lease_env *e;
+	MDB_txn *txn;
+	MDB_cursor *leases;
+};
+
+static int keep_client(MDB_cursor *at, MDB_val *key, struct octets fresh)
 {
 	uint8_t buf[LEASE_RECORD_MAX];
 	MDB_val old, val = { fresh.len, (void *)(uintptr_t)fresh.p };
-	int r = err_from_mdb(mdb_get(txn, dbi, key, &old));
+	int r = err_from_mdb(mdb_cursor_get(at, key, &old, MDB_SET));
+	struct octets was;
 
-	if (r == 0) {
-		struct octets was = { old.mv_data, (uint32_t)old.mv_size };
-
-		r = lease_record_merge(fresh, was, buf, sizeof(buf));
-		if (r < 0)
-			return r;
-		val = (MDB_val){ (size_t)r, buf };
-	} else if (r != -ENOENT) {
+	if (r == -ENOENT)
+		return err_from_mdb(mdb_cursor_put(at, key, &val, 0));
+	if (r < 0)
 		return r;
-	}
-	return err_from_mdb(mdb_put(txn, dbi, key, &val, 0));
+	was = (struct octets){ old.mv_data, (uint32_t)old.mv_size };
+	r = lease_record_merge(fresh, was, buf, sizeof(buf));
+	if (r < 0)
+		return r;
+	val = (MDB_val){ (size_t)r, buf };
+	return err_from_mdb(mdb_cursor_put(at, key, &val, MDB_CURRENT));
 }
 
-static int apply_op(const struct lease_env *e, MDB_txn *txn, enum lease_op op, struct octets key,
-		    struct octets value)
+static int apply_op(const struct put *p, enum lease_op op, struct octets key, struct octets value)
 {
 	MDB_val k = { key.len, (void *)(uintptr_t)key.p };
 	MDB_val v = { value.len, (void *)(uintptr_t)value.p };
 
 	switch (op) {
 	case OP_LEASE:
-		return err_from_mdb(mdb_put(txn, e->leases, &k, &v, 0));
+		return err_from_mdb(mdb_cursor_put(p->leases, &k, &v, 0));
 	case OP_LEASE_KEEP:
-		return keep_client(txn, e->leases, &k, value);
+		return keep_client(p->leases, &k, value);
 	case OP_RUN:
-		return lease_run_put(e, txn, key, value);
+		return lease_run_put(p->e, p->txn, key, value);
 	case OP_RELATION:
-		return err_from_mdb(mdb_put(txn, e->relations, &k, &v, 0));
+		return err_from_mdb(mdb_put(p->txn, p->e->relations, &k, &v, 0));
 	case OP_META:
-		return lease_meta_put(txn, e->meta, k, v);
+		return lease_meta_put(p->txn, p->e->meta, k, v);
 	}
 	return -EIO;
 }
 
-static int apply_ops(const struct lease_env *e, MDB_txn *txn, const struct lease_batch *b)
+static int apply_ops(const struct put *p, const struct lease_batch *b)
 {
 	struct rd rd = rd_init(b->ops.p, b->ops.len);
 
@@ -72,7 +79,7 @@ static int apply_ops(const struct lease_env *e, MDB_txn *txn, const struct lease
 		uint8_t key_len = rd_u8(&rd);
 		uint16_t value_len = rd_u16(&rd);
 		struct octets key = rd_octets(&rd, key_len), value = rd_octets(&rd, value_len);
-		int r = apply_op(e, txn, op, key, value);
+		int r = apply_op(p, op, key, value);
 
 		if (r < 0)
 			return r;
@@ -82,15 +89,19 @@ static int apply_ops(const struct lease_env *e, MDB_txn *txn, const struct lease
 
 static int commit_once(struct lease_env *e, const struct lease_batch *b)
 {
-	MDB_txn *txn;
-	int r = err_from_mdb(mdb_txn_begin(e->mdb, NULL, 0, &txn));
+	struct put p = { .e = e };
+	int r = err_from_mdb(mdb_txn_begin(e->mdb, NULL, 0, &p.txn));
 
 	if (r < 0)
 		return r;
-	r = apply_ops(e, txn, b);
+	r = err_from_mdb(mdb_cursor_open(p.txn, e->leases, &p.leases));
+	if (r == 0) {
+		r = apply_ops(&p, b);
+		mdb_cursor_close(p.leases);
+	}
 	if (r == 0)
-		return err_from_mdb(mdb_txn_commit(txn));
-	mdb_txn_abort(txn);
+		return err_from_mdb(mdb_txn_commit(p.txn));
+	mdb_txn_abort(p.txn);
 	return r;
 }
 
