@@ -133,7 +133,7 @@ def markdown_words: "Servers, partner and load generator share the cores, so it 
 	"never seen before; in the small pool, which ISC dhcpd needs, the same ones return. DORA/s is the largest",
 	"rate by the clock at which fewer than 1 % go without an answer and 99 % of the answers come within 0.2 s;",
 	"CPU is what the servers take for a DORA there, user and system; p99 is taken at half of it, the median of",
-	"\(.load.periods // 1) periods. Pairs are in NORMAL; \"one answers\": the primary has all buckets. \"Slow disk\": each sync takes",
+	"\(.load.periods // 1) periods in each run. Pairs are in NORMAL; \"one answers\": the primary has all buckets. \"Slow disk\": each sync takes",
 	"5 ms more. The floor of the machine: \"echo\" answers the same messages and remembers nothing; it cost",
 	"7.0 us where the limits were set, and \"by the echo\" is what a figure would be there. \"Durable echo\" writes",
 	"100 octets for each ACK and syncs them before the ACK leaves, all that came meanwhile by one sync: the",
@@ -151,6 +151,6 @@ def markdown_words: "Servers, partner and load generator share the cores, so it 
 def markdown_again: "There is no limit for what a server takes for each DORA of its own where each of a pair answers half: with",
 	"its part in the partner's that is by definition the figure of both. One server alone is measured where one",
 	"answers all.", "",
-	"```", "sudo make bench BENCH_ARGS=--install-peers   # 25 minutes; --quick: three; --only ROWS; tools/bench --help",
+	"```", "sudo make bench BENCH_ARGS=--install-peers   # 35 minutes; --quick: six; --only ROWS; tools/bench --help",
 	"tools/bench --markdown build/bench.json      # this section", "```";
 def markdown: "## How fast", "", machine_text + ".", markdown_words, "", markdown_servers, "", markdown_start, "", markdown_kernel, "", markdown_against, "", markdown_again;

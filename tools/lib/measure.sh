@@ -66,12 +66,13 @@ measure_closed() { # SEED [ARGUMENT...]
 	NEXT=$((L_done + L_failed))
 }
 
-# Three short ones: what is left in L is the middle one, in GUESS the rate of the best.
+# Three of half a period: what is left in L is the middle one, in GUESS the rate of the best.
 measure_closed_thrice() { # SEED
 	local i
 	NEXT=0
 	for i in 1 2 3; do
-		load --clients $((CLIENTS - NEXT)) --first $NEXT --seed "$1" --window "$WINDOW" --exchanges "$CLIENTS" --period 1
+		load --clients $((CLIENTS - NEXT)) --first $NEXT --seed "$1" --window "$WINDOW" --exchanges "$CLIENTS" \
+			--period "$(awk -v p="$PERIOD" 'BEGIN { print p / 2 }')"
 		[ -z "${NEW:-}" ] || NEXT=$((NEXT + L_done + L_failed))
 		[ "$NEXT" -lt $((CLIENTS / 2)) ] || NEXT=0
 		echo "$L"

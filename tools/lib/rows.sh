@@ -146,7 +146,7 @@ one_extra() { # START-FUNCTION
 measure_machine() {
 	one_target
 	if start_echo; then
-		load --clients 100000 --seed echo --window "$WINDOW"
+		load --clients $((QUICK ? 30000 : 100000)) --seed echo --window "$WINDOW"
 		echo "$L_cpu" >>"$NET_TMP/echo"
 	fi
 	stop_servers
