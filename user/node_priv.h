@@ -162,8 +162,9 @@ struct node {
 		struct conf *own;     /* the one in use, NULL while it is that of the start */
 	} reload;
 	struct { /* of the store */
-		mono_t began; /* the last one */
-		bool awaited; /* a client waits for what is put now */
+		mono_t began;	  /* the last one */
+		uint32_t records; /* of the last one */
+		bool awaited;	  /* a client waits for what is put now */
 	} commit;
 	struct { /* from the decision of a state to its policy in the maps */
 		uint64_t count, us_last, us_max;

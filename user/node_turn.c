@@ -18,8 +18,11 @@
  * last, or when there are as many. A client that comes alone finds the last one over, and waits for
  * nothing; partners do not mind to wait; a slow disk takes longer than that. */
 #define COMMIT_EVERY_US 2000
+#define COMMIT_SOON_US 1000	 /* after one of several records that was not under full load */
 #define COMMIT_LAZY_US 4000	 /* no client waits */
-#define COMMIT_ENOUGH 32	 /* records */
+#define COMMIT_SEVERAL 8	 /* records */
+#define COMMIT_MANY 32		 /* records: the processor is what is short */
+#define COMMIT_ENOUGH 64	 /* records */
 #define CONTACT_LEAST_US 1000000 /* no contact time-out and no lead time is shorter */
 
 /* --- turns ------------------------------------------------------------------------------------ */
@@ -214,7 +217,11 @@ static void expire_leases(struct node *n)
 
 static mono_t commit_due(const struct node *n)
 {
-	return mono_add_us(n->commit.began, n->commit.awaited ? COMMIT_EVERY_US : COMMIT_LAZY_US);
+	bool soon = n->commit.records >= COMMIT_SEVERAL && n->commit.records < COMMIT_MANY;
+
+	if (!n->commit.awaited)
+		return mono_add_us(n->commit.began, COMMIT_LAZY_US);
+	return mono_add_us(n->commit.began, soon ? COMMIT_SOON_US : COMMIT_EVERY_US);
 }
 
 static void arm_tick(struct node *n)
@@ -241,6 +248,7 @@ static void submit(struct node *n)
 		return;
 	(void)lease_store_submit(n->store);
 	n->commit.began = n->now.mono;
+	n->commit.records = records;
 	n->commit.awaited = false;
 }
 

@@ -66,10 +66,44 @@ static void enough_do_not_wait_for_more(void **state)
 {
 	(void)state;
 	alone();
-	decide(0, 31, LONG_AHEAD);
-	assert_int_equal(pending(), 31);
-	decide(31, 1, LONG_AHEAD);
+	decide(0, 63, LONG_AHEAD);
+	assert_int_equal(pending(), 63);
+	decide(63, 1, LONG_AHEAD);
 	assert_int_equal(pending(), 0);
+}
+
+/* One lease @us after the beginning of a commit of so many. Return: is it committed? */
+static bool decided_after(int64_t us, uint32_t records)
+{
+	alone();
+	node_turn_begin(node); /* the time of this turn is what counts */
+	node->commit.records = records;
+	decide(0, 1, node->now.mono.us - us);
+	return !pending();
+}
+
+static void few_wait_for_two_milliseconds(void **state)
+{
+	(void)state;
+	assert_false(decided_after(1900, 7));
+}
+
+static void several_wait_for_one(void **state)
+{
+	(void)state;
+	assert_true(decided_after(1000, 8));
+}
+
+static void not_less_than_one(void **state)
+{
+	(void)state;
+	assert_false(decided_after(900, 31));
+}
+
+static void under_full_load_for_two(void **state)
+{
+	(void)state;
+	assert_false(decided_after(1900, 32));
 }
 
 static long next_turn_us(void)
@@ -108,16 +142,20 @@ static void nobody_asks_while_the_disk_is_at_work(void **state)
 	wait_until(!pending());
 }
 
+#define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(who_comes_alone_waits_for_nothing, setup, teardown),
-		cmocka_unit_test_setup_teardown(who_comes_close_behind_shares_a_commit, setup,
-						teardown),
-		cmocka_unit_test_setup_teardown(enough_do_not_wait_for_more, setup, teardown),
-		cmocka_unit_test_setup_teardown(the_time_comes_by_itself, setup, teardown),
-		cmocka_unit_test_setup_teardown(nobody_asks_while_the_disk_is_at_work, setup,
-						teardown),
+		TEST(who_comes_alone_waits_for_nothing),
+		TEST(who_comes_close_behind_shares_a_commit),
+		TEST(enough_do_not_wait_for_more),
+		TEST(few_wait_for_two_milliseconds),
+		TEST(several_wait_for_one),
+		TEST(not_less_than_one),
+		TEST(under_full_load_for_two),
+		TEST(the_time_comes_by_itself),
+		TEST(nobody_asks_while_the_disk_is_at_work),
 	};
 
 	if (!own_network(CLONE_NEWNS)) {
