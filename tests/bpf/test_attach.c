@@ -381,6 +381,8 @@ static const struct scope scopes[] = {
 	{ .subnet = 0x0a010000, .prefix = 24, .relation = 0, .name = "direct" },
 	{ .subnet = 0x0a010200, .prefix = 24, .relation = 1, .name = "relayed" },
 	{ .subnet = 0x0a010300, .prefix = 24, .relation = -1, .name = "alone" },
+	{ .subnet = 0x0a010400, .prefix = 24, .relation = TL_BUCKET_NEAR - 1, .name = "last" },
+	{ .subnet = 0x0a010500, .prefix = 24, .relation = TL_BUCKET_NEAR, .name = "first" },
 };
 static const struct scope_table table = { .scopes = scopes, .n_scopes = 3 };
 
@@ -432,6 +434,25 @@ static struct frame_spec to_our_address(uint8_t third_octet)
 	return s;
 }
 
+/* Counted by bucket on both sides of the border between tl_bucket and tl_bucket_more. */
+static void check_many_relations(struct datapath *dp)
+{
+	struct relation_policy p = policy(SERVE_BALANCE);
+	struct bucket_counter b[256];
+
+	for (uint8_t i = 0; i < 2; i++) {
+		unsigned relation = TL_BUCKET_NEAR - 1u + i;
+
+		assert_true(datapath_set_policy(dp, relation, &p) > 0);
+		for (unsigned n = 1; n <= 2; n++) {
+			expect(dp, to_our_address(4 + i), REASON_PARTNERS);
+			assert_int_equal(datapath_buckets(dp, relation, b), 0);
+			assert_int_equal(b[133].left, n);
+		}
+	}
+	assert_true(datapath_buckets(dp, TL_BUCKET_NEAR + 1, b) < 0); /* nobody asked for it */
+}
+
 static void check_service(struct datapath *dp)
 {
 	struct relation_policy p = policy(SERVE_BALANCE);
@@ -461,6 +482,7 @@ static void check_service(struct datapath *dp)
 	assert_int_equal(datapath_relays(dp, relays, 8), 1);
 	assert_int_equal(relays[0].giaddr, 0x0a010201);
 	assert_true(relays[0].counters.partners_secs_0 > 0);
+	check_many_relations(dp);
 }
 
 static void check_switches(struct datapath *dp)
@@ -575,6 +597,8 @@ static void test_without_capabilities(void **state)
 		bad |= (datapath_buckets(dp, 0, b) != 0) << 6;
 		datapath_status(dp, &st);
 		bad |= !st.attached[0] << 7;
+		bad |= datapath_set_policy(dp, TL_BUCKET_NEAR, &balance) <= 0 ||
+		       datapath_buckets(dp, TL_BUCKET_NEAR, b) != 0;
 		_exit(bad);
 	}
 	assert_int_equal(waitpid(pid, &status, 0), pid);
