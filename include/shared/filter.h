@@ -101,6 +101,16 @@ static inline __u32 filter_addr(const __u8 *p)
 	return FILTER_LOAD(__u32, p);
 }
 
+/* Four octets at once: do those that @mask names say @value? Both as one writes them. */
+static inline int filter_has(const __u8 *p, __u32 mask, __u32 value)
+{
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+	mask = __builtin_bswap32(mask);
+	value = __builtin_bswap32(value);
+#endif
+	return (FILTER_LOAD(__u32, p) & mask) == value;
+}
+
 /* --- what the half that includes us provides ------------------------------------------------- */
 static inline const __u8 *filter_peek(struct filter_env *env, __u32 off, __u32 n);
 static inline int filter_copy(struct filter_env *env, __u32 off, struct filter_work *w, __u32 n);
@@ -120,6 +130,12 @@ static inline enum filter_reason filter_vouched(struct filter_env *env, struct f
 
 /* --- headers ---------------------------------------------------------------------------------- */
 
+static inline enum filter_reason filter_glance_type(__u16 proto)
+{
+	return proto == 0x0800 || proto == 0x8100 || proto == 0x88a8 ? FILTER_GO_ON
+								     : REASON_NOT_IPV4;
+}
+
 /**
  * filter_glance - most of what is no DHCP, known by the first FILTER_GLANCE octets
  * @p: they are there
@@ -130,12 +146,9 @@ static inline enum filter_reason filter_vouched(struct filter_env *env, struct f
  */
 static inline enum filter_reason filter_glance(const __u8 *p, __u64 *octets)
 {
-	__u16 proto = filter_be16(p + 12);
-
-	if (FILTER_RARE(proto != 0x0800))
-		return proto == 0x8100 || proto == 0x88a8 ? FILTER_GO_ON : REASON_NOT_IPV4;
-	if (FILTER_RARE(p[14] != 0x45))
-		return FILTER_GO_ON;
+	/* Ethernet type, version and length of the header: all but the type of service */
+	if (FILTER_RARE(!filter_has(p + 12, 0xffffff00, 0x08004500)))
+		return filter_glance_type(filter_be16(p + 12));
 	*octets = 14u + filter_be16(p + 16);
 	if (p[23] != 17)
 		return REASON_NOT_UDP;
