@@ -158,12 +158,29 @@ static __always_inline int filter_find_subnet(struct filter_env *env, __u32 addr
 	return found != 0;
 }
 
+/* Whole in one load, as the daemon stores it. */
+static __always_inline int find_near(__u32 ifindex, struct relation_choice *ret)
+{
+	const volatile __u64 *found = bpf_map_lookup_elem(&tl_iface_near, &ifindex);
+	struct iface_choice c;
+
+	if (!found)
+		return 0;
+	*(__u64 *)&c = *found;
+	ret->relation = c.relation;
+	ret->partner_cannot_serve = c.partner_cannot_serve;
+	return c.known;
+}
+
 static __always_inline int filter_find_iface(struct filter_env *env, __u16 vlan,
 					     struct relation_choice *ret)
 {
 	struct iface_key key = { .ifindex = env->xdp->ingress_ifindex, .vlan = vlan };
-	const struct relation_choice *found = bpf_map_lookup_elem(&tl_iface, &key);
+	const struct relation_choice *found;
 
+	if (!vlan && find_near(key.ifindex, ret))
+		return 1;
+	found = bpf_map_lookup_elem(&tl_iface, &key);
 	if (found)
 		*ret = *found;
 	return found != 0;

@@ -51,7 +51,16 @@ struct {
 	__type(value, struct relation_choice);
 } tl_subnet SEC(".maps");
 
-/* Clients without a relay. Writer: daemon, which refuses more than fit. */
+/* Untagged clients without a relay, by the index of their interface. Writer: daemon, by mmap. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, TL_IFACE_NEAR);
+	__type(key, __u32);
+	__type(value, struct iface_choice);
+} tl_iface_near SEC(".maps");
+
+/* The other clients without a relay. Writer: daemon, which refuses more than fit. */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(max_entries, TL_MAX_IFACES);

@@ -14,6 +14,7 @@
 #define TL_BUCKET_NEAR 64 /* relationships in tl_bucket: 6 kB each and CPU, but no hash look-up */
 #define TL_MAX_PREFIXES 65536
 #define TL_MAX_IFACES 256
+#define TL_IFACE_NEAR 256 /* interface indexes in tl_iface_near, without a hash look-up */
 #define TL_MAX_LOCAL 4096
 #define TL_MAX_RELAYS 8192
 #define TL_EVENT_OCTETS (256 * 1024)
@@ -91,6 +92,18 @@ struct iface_key {
 	__u8 pad[2];
 };
 _Static_assert(sizeof(struct iface_key) == 8, "no hidden padding");
+
+/*
+ * tl_iface_near: interface -> the same for its untagged clients, asked first; mmap-able, one
+ * aligned word; writer: daemon. A cleared element sends us to tl_iface.
+ */
+struct iface_choice {
+	__u32 relation;
+	__u8 partner_cannot_serve;
+	__u8 known; /* 0: this element says nothing */
+	__u8 pad[2];
+} __attribute__((aligned(8)));
+_Static_assert(sizeof(struct iface_choice) == 8, "stride of the mmap-ed array");
 
 /*
  * Every packet is counted under exactly one of these. The first two are
@@ -211,6 +224,7 @@ _Static_assert(sizeof(struct filter_event) == 48, "no hidden padding");
 	X(tl_relation)                                                                             \
 	X(tl_local)                                                                                \
 	X(tl_subnet)                                                                               \
+	X(tl_iface_near)                                                                           \
 	X(tl_iface)                                                                                \
 	X(tl_verdict)                                                                              \
 	X(tl_bucket)                                                                               \

@@ -80,6 +80,19 @@ static inline struct bpf_map *rig_bucket_map(struct rig *r, uint32_t relation)
 	return relation < TL_BUCKET_NEAR ? r->skel->maps.tl_bucket : r->skel->maps.tl_bucket_more;
 }
 
+/* As the daemon does: untagged clients of a low interface index apart from the others. */
+static inline void rig_iface(struct rig *r, const struct filter_iface *i)
+{
+	struct iface_choice near = { .relation = i->choice.relation,
+				     .partner_cannot_serve = i->choice.partner_cannot_serve,
+				     .known = 1 };
+
+	if (i->key.ifindex < TL_IFACE_NEAR && !i->key.vlan)
+		rig_update(r->skel->maps.tl_iface_near, &i->key.ifindex, &near);
+	else
+		rig_update(r->skel->maps.tl_iface, &i->key, &i->choice);
+}
+
 /* The same tables into the maps; @slot of each relationship is made the active one. */
 static inline void rig_apply(struct rig *r, const struct filter_tables *t, unsigned slot)
 {
@@ -93,7 +106,7 @@ static inline void rig_apply(struct rig *r, const struct filter_tables *t, unsig
 	for (unsigned i = 0; i < t->n_subnets; i++)
 		rig_update(r->skel->maps.tl_subnet, &t->subnets[i].key, &t->subnets[i].choice);
 	for (unsigned i = 0; i < t->n_ifaces; i++)
-		rig_update(r->skel->maps.tl_iface, &t->ifaces[i].key, &t->ifaces[i].choice);
+		rig_iface(r, &t->ifaces[i]);
 	for (uint32_t i = 0; i < t->n_policies; i++) {
 		uint32_t at = i * TL_SLOTS + slot;
 

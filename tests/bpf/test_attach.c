@@ -384,7 +384,7 @@ static const struct scope scopes[] = {
 	{ .subnet = 0x0a010400, .prefix = 24, .relation = TL_BUCKET_NEAR - 1, .name = "last" },
 	{ .subnet = 0x0a010500, .prefix = 24, .relation = TL_BUCKET_NEAR, .name = "first" },
 };
-static const struct scope_table table = { .scopes = scopes, .n_scopes = 3 };
+static const struct scope_table table = { .scopes = scopes, .n_scopes = 5 };
 
 static struct relation_policy policy(enum filter_serve serve)
 {
@@ -611,7 +611,7 @@ static void test_without_capabilities(void **state)
 
 static bool partner_empty_of(const char *map, const void *key)
 {
-	struct relation_choice c;
+	struct relation_choice c; /* struct iface_choice begins like it */
 	int fd;
 
 	open_pin(map, &fd);
@@ -650,7 +650,7 @@ static void test_partner_empty_is_told_anew(void **state)
 	struct subnet_key subnet = { 24, { 10, 1, 0, 0 } };
 	struct datapath_conf c = conf_of(FILTER_NATIVE);
 	struct datapath *dp = NULL;
-	struct iface_key iface = { .ifindex = if_nametoindex(OUR_SIDE) };
+	uint32_t iface = if_nametoindex(OUR_SIDE);
 
 	(void)state;
 	for (int i = 0; i < 2; i++) {
@@ -658,10 +658,10 @@ static void test_partner_empty_is_told_anew(void **state)
 			fail_msg("%s", err);
 		assert_int_equal(datapath_set_scopes(dp, &table), 0);
 		assert_false(partner_empty_of("maps/tl_subnet", &subnet));
-		assert_false(partner_empty_of("maps/tl_iface", &iface));
+		assert_false(partner_empty_of("maps/tl_iface_near", &iface));
 		assert_int_equal(datapath_set_partner_empty(dp, &table, 0, true), 0);
 		assert_true(partner_empty_of("maps/tl_subnet", &subnet));
-		assert_true(partner_empty_of("maps/tl_iface", &iface));
+		assert_true(partner_empty_of("maps/tl_iface_near", &iface));
 		datapath_close(dp);
 	}
 	detach();
@@ -704,8 +704,8 @@ static void test_more_addresses_than_fit(void **state)
 static void test_interface_changes_subnet(void **state)
 {
 	struct datapath_conf c = conf_of(FILTER_NATIVE);
-	struct iface_key key = { .ifindex = if_nametoindex(OUR_SIDE) };
-	struct relation_choice choice;
+	uint32_t key = if_nametoindex(OUR_SIDE);
+	struct iface_choice choice;
 	struct datapath *dp = NULL;
 	int map;
 
@@ -713,7 +713,7 @@ static void test_interface_changes_subnet(void **state)
 	if (datapath_open(&c, &dp, err))
 		fail_msg("%s", err);
 	assert_int_equal(datapath_set_scopes(dp, &table), 0);
-	open_pin("maps/tl_iface", &map);
+	open_pin("maps/tl_iface_near", &map);
 	assert_int_equal(bpf_map_lookup_elem(map, &key, &choice), 0);
 	assert_int_equal(choice.relation, 0);
 	assert_int_equal(run("ip addr flush dev " OUR_SIDE
@@ -728,6 +728,42 @@ static void test_interface_changes_subnet(void **state)
 	close(map);
 	detach();
 	wait_detached();
+}
+
+static int make_links(const char *index)
+{
+	return run("ip link add " OUR_SIDE " %s type veth peer name " CLIENT_SIDE
+		   " && ip addr add 10.1.0.1/24 dev " OUR_SIDE " && ip link set " OUR_SIDE
+		   " up && ip link set " CLIENT_SIDE " up",
+		   index);
+}
+
+/* An index that tl_iface_near has no element for: the same by tl_iface. */
+static void test_high_index(void **state)
+{
+	struct datapath_conf c = conf_of(FILTER_NATIVE);
+	struct iface_key key = { .ifindex = TL_IFACE_NEAR };
+	struct datapath *dp = NULL;
+
+	(void)state;
+	assert_int_equal(run("ip link del " OUR_SIDE), 0);
+	assert_int_equal(make_links("index 256"), 0);
+	assert_int_equal(if_nametoindex(OUR_SIDE), TL_IFACE_NEAR);
+	if (datapath_open(&c, &dp, err))
+		fail_msg("%s", err);
+	assert_int_equal(datapath_set_scopes(dp, &table), 0);
+	assert_false(partner_empty_of("maps/tl_iface", &key));
+	assert_int_equal(datapath_set_partner_empty(dp, &table, 0, true), 0);
+	assert_true(partner_empty_of("maps/tl_iface", &key));
+	datapath_alive(dp);
+	expect(dp, frame_direct(DHCPDISCOVER), REASON_PARTNER_EMPTY);
+	assert_int_equal(datapath_set_partner_empty(dp, &table, 0, false), 0);
+	check_switches(dp);
+	datapath_close(dp);
+	detach();
+	wait_detached();
+	assert_int_equal(run("ip link del " OUR_SIDE), 0);
+	assert_int_equal(make_links(""), 0);
 }
 
 /* Attached by hand, as the README says; the daemon then works on the pins. */
@@ -807,13 +843,12 @@ static int setup(void **state)
 	if (statfs("/sys/fs/bpf", &fs) || fs.f_type != BPF_FS_MAGIC)
 		(void)mount("bpf", "/sys/fs/bpf", "bpf", 0, NULL);
 	if (statfs("/sys/fs/bpf", &fs) || fs.f_type != BPF_FS_MAGIC || unshare(CLONE_NEWNET) ||
-	    run("ip link set lo up && ip link add " OUR_SIDE " type veth peer name " CLIENT_SIDE)) {
+	    run("ip link set lo up") || make_links("")) {
 		printf("skipped: no BPF file system, or no veth in a namespace of its own\n");
 		exit(77);
 	}
 	snprintf(dir, sizeof(dir), "/sys/fs/bpf/twinlease-test-%d", getpid());
-	return run("ip addr add 10.1.0.1/24 dev " OUR_SIDE " && ip link set " OUR_SIDE
-		   " up && ip link set " CLIENT_SIDE " up");
+	return 0;
 }
 
 static int teardown(void **state)
@@ -843,6 +878,7 @@ int main(void)
 		cmocka_unit_test(test_partner_empty_is_told_anew),
 		cmocka_unit_test(test_more_addresses_than_fit),
 		cmocka_unit_test(test_interface_changes_subnet),
+		cmocka_unit_test(test_high_index),
 		cmocka_unit_test(test_bpftool_way),
 		cmocka_unit_test(test_auto_goes_on_without),
 	};

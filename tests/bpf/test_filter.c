@@ -508,6 +508,110 @@ static void test_bucket_counters(void **state)
 		assert_int_equal(after.passed[b] + after.left[b] + after.by_secs[b], 0);
 }
 
+/* What was counted of bucket 133 in @map; -1 without an element. */
+static long left_of_133(struct bpf_map *map, uint32_t relation)
+{
+	static struct bucket_counters v[RIG_CPUS];
+	long sum = 0;
+
+	if (bpf_map_lookup_elem(bpf_map__fd(map), &relation, v))
+		return -1;
+	for (int cpu = 0; cpu < rig.cpus; cpu++)
+		sum += (long)v[cpu].left[133];
+	return sum;
+}
+
+/* 10.1.100.0/24 to 10.1.103.0/24 belong to relationships on both sides of TL_BUCKET_NEAR. */
+static const uint32_t many[] = { TL_BUCKET_NEAR - 1, TL_BUCKET_NEAR, TL_BUCKET_NEAR + 1,
+				 TL_MAX_RELATIONS - 1 };
+#define N_MANY (sizeof(many) / sizeof(many[0]))
+
+static struct frame of_many(unsigned i)
+{
+	struct frame_spec s = frame_relayed(DHCPDISCOVER, (uint8_t)(100 + i));
+	struct frame f;
+
+	frame_build(&s, &f);
+	return f;
+}
+
+/* Only number @owner leaves bucket 133 to the partner, and only there it is counted. */
+static void check_owner(unsigned owner, struct relation_policy *p)
+{
+	struct bpf_map *near = rig.skel->maps.tl_bucket, *more = rig.skel->maps.tl_bucket_more;
+
+	for (unsigned i = 0; i < N_MANY; i++)
+		memset(p[many[i]].owned, i == owner ? 0 : 0xff, 32);
+	rig_apply(&rig, &world, 0); /* counters begin anew */
+	for (unsigned i = 0; i < N_MANY; i++) {
+		struct frame f = of_many(i);
+
+		check("one of many", &f, i == owner ? REASON_PARTNERS : REASON_OURS);
+	}
+	for (unsigned i = 0; i < N_MANY; i++) {
+		bool is_near = many[i] < TL_BUCKET_NEAR;
+
+		assert_int_equal(left_of_133(near, many[i]), is_near ? i == owner : -1);
+		assert_int_equal(left_of_133(more, many[i]), is_near ? -1 : i == owner);
+	}
+}
+
+/* Many relationships: each decides by its own buckets and counts its own. */
+static void test_many_relations(void **state)
+{
+	static struct relation_policy p[TL_MAX_RELATIONS];
+	struct filter_subnet subnets[N_MANY];
+	struct filter_tables saved = world;
+	struct frame f = of_many(1);
+
+	(void)state;
+	for (unsigned i = 0; i < N_MANY; i++) {
+		subnets[i] = (struct filter_subnet){ { 24, { 10, 1, (uint8_t)(100 + i), 0 } },
+						     { .relation = many[i] } };
+		p[many[i]] = (struct relation_policy){ .serve = SERVE_BALANCE };
+		p[many[i]].secs_threshold = SECS_NEVER;
+	}
+	memcpy(p, saved.policies, saved.n_policies * sizeof(p[0]));
+	world.policies = p;
+	world.n_policies = TL_MAX_RELATIONS;
+	world.subnets = subnets;
+	world.n_subnets = N_MANY;
+	for (unsigned i = 0; i < N_MANY; i++)
+		check_owner(i, p);
+	/* without an element it is not counted, and decided all the same */
+	memset(p[many[1]].owned, 0, 32);
+	rig_apply(&rig, &world, 0);
+	assert_int_equal(bpf_map_delete_elem(bpf_map__fd(rig.skel->maps.tl_bucket_more), &many[1]),
+			 0);
+	check("without counters", &f, REASON_PARTNERS);
+	assert_int_equal(left_of_133(rig.skel->maps.tl_bucket_more, many[1]), -1);
+	world = saved;
+	rig_apply(&rig, &world, 0);
+}
+
+/* Untagged clients: by tl_iface_near, and by tl_iface where that says nothing. */
+static void test_two_tables_of_interfaces(void **state)
+{
+	struct relation_choice alone = { .relation = TL_NO_RELATION };
+	struct iface_choice nothing = { .relation = 1 };
+	struct iface_key key = { .ifindex = RIG_IFINDEX };
+	int fd = bpf_map__fd(rig.skel->maps.tl_iface), action;
+	uint32_t index = RIG_IFINDEX;
+	struct frame_spec s = theirs();
+	struct frame f;
+
+	(void)state;
+	frame_build(&s, &f);
+	rig_update(rig.skel->maps.tl_iface, &key, &alone);
+	assert_int_equal(rig_reason(&rig, &f, &action), REASON_PARTNERS);
+	rig_update(rig.skel->maps.tl_iface_near, &index, &nothing);
+	assert_int_equal(rig_reason(&rig, &f, &action), REASON_NO_RELATION);
+	assert_int_equal(bpf_map_delete_elem(fd, &key), 0);
+	assert_int_equal(rig_reason(&rig, &f, &action), REASON_UNKNOWN_IFACE);
+	rig_apply(&rig, &world, 0);
+	assert_int_equal(rig_reason(&rig, &f, &action), REASON_PARTNERS);
+}
+
 /* Relays are remembered by giaddr, known subnets only. */
 static void test_relays(void **state)
 {
@@ -645,11 +749,18 @@ static int teardown(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_cases),		cmocka_unit_test(test_all_reasons_met),
-		cmocka_unit_test(test_octets),		cmocka_unit_test(test_deadline),
-		cmocka_unit_test(test_slots),		cmocka_unit_test(test_vectors),
-		cmocka_unit_test(test_bucket_counters), cmocka_unit_test(test_relays),
-		cmocka_unit_test(test_events),		cmocka_unit_test(test_several_buffers),
+		cmocka_unit_test(test_cases),
+		cmocka_unit_test(test_all_reasons_met),
+		cmocka_unit_test(test_octets),
+		cmocka_unit_test(test_deadline),
+		cmocka_unit_test(test_slots),
+		cmocka_unit_test(test_vectors),
+		cmocka_unit_test(test_bucket_counters),
+		cmocka_unit_test(test_relays),
+		cmocka_unit_test(test_events),
+		cmocka_unit_test(test_several_buffers),
+		cmocka_unit_test(test_many_relations),
+		cmocka_unit_test(test_two_tables_of_interfaces),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);

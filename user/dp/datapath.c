@@ -81,7 +81,8 @@ static int take_maps(struct datapath *dp, char err[256])
 	dp->alive = map_memory(dp->maps.fd[MAP_tl_alive], sizeof(*dp->alive));
 	dp->control =
 		map_memory(dp->maps.fd[MAP_tl_control], TL_MAX_RELATIONS * sizeof(*dp->control));
-	if (!dp->alive || !dp->control || !dp->buckets) {
+	dp->near = map_memory(dp->maps.fd[MAP_tl_iface_near], TL_IFACE_NEAR * sizeof(*dp->near));
+	if (!dp->alive || !dp->control || !dp->near || !dp->buckets) {
 		snprintf(err, 256, "cannot map the filter's tables into memory: %s",
 			 strerror(errno));
 		return -ENOMEM;
@@ -207,6 +208,8 @@ void datapath_close(struct datapath *dp)
 		munmap(dp->alive, pages(sizeof(*dp->alive)));
 	if (dp->control)
 		munmap(dp->control, pages(TL_MAX_RELATIONS * sizeof(*dp->control)));
+	if (dp->near)
+		munmap(dp->near, pages(TL_IFACE_NEAR * sizeof(*dp->near)));
 	dp_maps_close(&dp->maps);
 	free(dp->buckets);
 	free(dp);

@@ -33,6 +33,7 @@ struct datapath {
 	struct dp_maps maps;
 	struct filter_alive *alive;	  /* mmap of tl_alive */
 	struct relation_control *control; /* mmap of tl_control */
+	uint64_t *near; /* mmap of tl_iface_near: a struct iface_choice is a word */
 	uint64_t fail_open_ns;
 	int64_t timens_ns; /* what this time namespace adds to CLOCK_MONOTONIC */
 	int cpus;

@@ -201,6 +201,46 @@ static struct relation_choice choice_of(const struct scope *s, bool partner_empt
 					 .partner_cannot_serve = partner_empty };
 }
 
+static bool is_near(const struct iface_key *k)
+{
+	return k->ifindex < TL_IFACE_NEAR && !k->vlan;
+}
+
+/* One aligned word: a packet sees the old or the new one. @c NULL: says nothing any more. */
+static void store_near(struct datapath *dp, uint32_t ifindex, const struct relation_choice *c)
+{
+	struct iface_choice v = { 0 };
+	uint64_t word;
+
+	if (c) {
+		v.relation = c->relation;
+		v.partner_cannot_serve = c->partner_cannot_serve;
+		v.known = 1;
+	}
+	memcpy(&word, &v, sizeof(word));
+	__atomic_store_n(&dp->near[ifindex], word, __ATOMIC_RELEASE);
+}
+
+/* New ones first, as in replace(). */
+static void set_near(struct datapath *dp, const struct scope_table *t)
+{
+	bool wanted[TL_IFACE_NEAR] = { false };
+
+	for (unsigned i = 0; i < dp->n_direct; i++) {
+		const struct dp_direct *d = &dp->direct[i];
+		struct relation_choice c = choice_of(&t->scopes[d->scope], false);
+
+		if (!is_near(&d->key))
+			continue;
+		store_near(dp, d->key.ifindex, &c);
+		wanted[d->key.ifindex] = true;
+	}
+	for (uint32_t i = 0; i < TL_IFACE_NEAR; i++) {
+		if (!wanted[i])
+			store_near(dp, i, NULL);
+	}
+}
+
 static int set_ifaces(struct datapath *dp, const struct scope_table *t)
 {
 	struct filter_iface entries[TL_MAX_IFACES];
@@ -211,11 +251,23 @@ static int set_ifaces(struct datapath *dp, const struct scope_table *t)
 		return -errno;
 	find_direct(dp, addrs, t);
 	freeifaddrs(addrs);
-	for (; w.n < dp->n_direct; w.n++) {
-		entries[w.n].key = dp->direct[w.n].key;
-		entries[w.n].choice = choice_of(&t->scopes[dp->direct[w.n].scope], false);
+	set_near(dp, t);
+	for (unsigned i = 0; i < dp->n_direct; i++) {
+		if (is_near(&dp->direct[i].key))
+			continue;
+		entries[w.n].key = dp->direct[i].key;
+		entries[w.n++].choice = choice_of(&t->scopes[dp->direct[i].scope], false);
 	}
 	return replace(dp->maps.fd[MAP_tl_iface], &w);
+}
+
+static int update_iface(struct datapath *dp, const struct iface_key *k,
+			const struct relation_choice *c)
+{
+	if (!is_near(k))
+		return bpf_map_update_elem(dp->maps.fd[MAP_tl_iface], k, c, BPF_ANY) ? -errno : 0;
+	store_near(dp, k->ifindex, c);
+	return 0;
 }
 
 int datapath_set_scopes(struct datapath *dp, const struct scope_table *t)
@@ -231,14 +283,14 @@ int datapath_set_partner_empty(struct datapath *dp, const struct scope_table *t,
 	struct relation_choice c = choice_of(&t->scopes[scope], empty);
 	const struct scope_table one = { .scopes = &t->scopes[scope], .n_scopes = 1 };
 	struct filter_subnet s;
+	int r = 0;
 
 	filter_subnets_of(&one, &s, 1);
 	if (bpf_map_update_elem(dp->maps.fd[MAP_tl_subnet], &s.key, &c, BPF_ANY))
 		return -errno;
-	for (unsigned i = 0; i < dp->n_direct; i++) {
-		if (dp->direct[i].scope == scope &&
-		    bpf_map_update_elem(dp->maps.fd[MAP_tl_iface], &dp->direct[i].key, &c, BPF_ANY))
-			return -errno;
+	for (unsigned i = 0; i < dp->n_direct && !r; i++) {
+		if (dp->direct[i].scope == scope)
+			r = update_iface(dp, &dp->direct[i].key, &c);
 	}
-	return 0;
+	return r;
 }
