@@ -98,6 +98,45 @@ static void test_keep_client(void **state)
 	assert_memory_equal(&got_client, &c, sizeof(c));
 }
 
+#define MANY 2000
+
+/* Some follow each other, some lie anywhere. */
+static uint32_t address(uint32_t i)
+{
+	return i % 3 ? 1000 + i : i * 2654435761u;
+}
+
+/* Records that grow where they stand push others aside; whoever looks for the next one near the
+ * last must find it all the same, and nothing where there is none. */
+static void test_near_and_far(void **state)
+{
+	struct fix *f = *state;
+	struct lease_client c, expected;
+	struct lease got;
+
+	for (uint32_t i = 0; i < MANY; i++)
+		put(f, address(i), 1);
+	commit(f);
+	for (uint32_t i = 0; i < MANY; i++) {
+		uint32_t at = i % 2 ? i : MANY - 2 - i;
+		struct lease l = lease_of(address(at), at + 2);
+
+		l.sent_pet = l.acked_pet = l.rcvd_pet = l.cltt = l.stos = 7;
+		assert_int_equal(lease_store_put(f->st, &l, NULL), 0);
+	}
+	commit(f);
+	assert_int_equal(lease_store_read(f->st), 0);
+	for (uint32_t i = 0; i < MANY; i++) {
+		expected = client_of(address(i));
+		assert_int_equal(lease_store_get(f->st, address(i), &got, &c), 0);
+		assert_int_equal(got.serial, i + 2);
+		assert_int_equal(got.rcvd_pet, 7);
+		assert_memory_equal(&c, &expected, sizeof(c));
+		assert_int_equal(lease_store_get(f->st, 500000 + i, &got, &c), -ENOENT);
+	}
+	lease_store_read_end(f->st);
+}
+
 struct scan {
 	struct fix *f;
 	uint32_t last;
@@ -388,13 +427,14 @@ static void test_written_ahead(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		T(test_round_trip),  T(test_relation_and_meta),
-		T(test_keep_client), T(test_scan),
-		T(test_order),	     T(test_empty_batch),
-		T(test_room),	     T(test_grows),
-		T(test_deferred),    T(test_close_commits_submitted),
-		T(test_load),	     T(test_growth),
-		T(test_map_size),    T(test_written_ahead),
+		T(test_round_trip),    T(test_relation_and_meta),
+		T(test_keep_client),   T(test_scan),
+		T(test_order),	       T(test_empty_batch),
+		T(test_room),	       T(test_grows),
+		T(test_deferred),      T(test_close_commits_submitted),
+		T(test_near_and_far),  T(test_load),
+		T(test_growth),	       T(test_map_size),
+		T(test_written_ahead),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
