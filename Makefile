@@ -54,6 +54,8 @@ $(B)/%.bpf.o: %.bpf.c Makefile
 	  -idirafter $(asm_dir) -c $< -o $@
 $(B)/%.skel.h: $(B)/%.bpf.o
 	$(Q)$(BPFTOOL) gen skeleton $< name $(subst .,_,$(*F)) > $@
+# The skeleton comes in by -isystem, which -MMD leaves out.
+$(B)/user/dp/pins.o $(bpf_tests:%=%.o) $(bpf_bench:%=%.o): $(skel)
 $(B)/libcore.a: $(core_src:%.c=$(B)/%.o)
 	$(Q)rm -f $@ && $(AR) rcs $@ $^
 $(B)/libedge.a: $(edge_src:%.c=$(B)/%.o)
