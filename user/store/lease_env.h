@@ -60,7 +60,7 @@ void lease_env_size(struct lease_env *e, uint64_t *ret_map, uint64_t *ret_used);
 /* What a transaction of so many records may need beyond what is used. */
 uint64_t lease_env_need(const struct lease_env *e, uint64_t records, uint64_t octets);
 int lease_env_reserve(struct lease_env *e, uint64_t octets); /* -ENOSPC: the disk has no room */
-void lease_env_write_ahead(struct lease_env *e); /* after a commit, when nobody waits for it */
+void lease_env_write_ahead(struct lease_env *e); /* after a commit was told */
 
 /* Octets of a program's own making under a name, with a check behind them. */
 int lease_meta_put(MDB_txn *txn, MDB_dbi dbi, MDB_val key, MDB_val value);

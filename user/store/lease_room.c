@@ -40,7 +40,8 @@ static int reserve_by_free_space(const struct lease_env *e, uint64_t octets)
 /*
  * LMDB reports a write that a full disk cut short as an input/output error, which would end the
  * process. So the disk is asked first, where a no costs nothing: all that a transaction may need
- * is allocated before it begins (and as much again, so that the question is rare).
+ * is allocated before it begins (and as much again, or a MiB, so that the question is
+ * rare).
  */
 int lease_env_reserve(struct lease_env *e, uint64_t octets)
 {
@@ -63,45 +64,54 @@ int lease_env_reserve(struct lease_env *e, uint64_t octets)
 	return -errno;
 }
 
-/* Up to where the store's room shall have been written; 0: it need not be now. */
-static uint64_t ahead_to(const struct lease_env *e, uint64_t *ret_from)
+struct span { /* of the file, in octets */
+	uint64_t from, to;
+};
+
+/* What shall be written now in advance; empty when there still is enough. */
+static struct span wanted_ahead(const struct lease_env *e)
 {
 	uint64_t map, used, to;
+	struct span s;
 
 	lease_env_sizes(e->mdb, &map, &used);
 	to = used + AHEAD < e->reserved ? used + AHEAD : e->reserved;
-	*ret_from = e->written > used ? e->written : used;
-	return *ret_from < used + AHEAD / 2 && to >= *ret_from + AHEAD_PIECE ? to : 0;
+	s.from = e->written > used ? e->written : used;
+	s.to = s.from < used + AHEAD / 2 && to >= s.from + AHEAD_PIECE ? to : s.from;
+	return s;
 }
 
 /* A refused or half a write is no loss: the commit that needs the place will say what is wrong. */
-static uint64_t write_zeros(int fd, uint64_t from, uint64_t to)
+static uint64_t write_zeros(int fd, struct span s)
 {
 	static const uint8_t zeros[AHEAD_PIECE];
-	uint64_t at = from;
+	uint64_t at = s.from;
 
-	while (at + AHEAD_PIECE <= to && pwrite(fd, zeros, AHEAD_PIECE, (off_t)at) == AHEAD_PIECE)
+	while (at + AHEAD_PIECE <= s.to && pwrite(fd, zeros, AHEAD_PIECE, (off_t)at) == AHEAD_PIECE)
 		at += AHEAD_PIECE;
-	if (at > from)
-		(void)sync_file_range(fd, (off_t)from, (off_t)(at - from), SYNC_FILE_RANGE_WRITE);
+	if (at > s.from)
+		(void)sync_file_range(fd, (off_t)s.from, (off_t)(at - s.from),
+				      SYNC_FILE_RANGE_WRITE);
 	return at;
 }
 
 /*
  * To sync what goes into room that is merely allocated, the file system commits its journal as
  * well, and that takes several times as long as to sync what overwrites. So commits find zeros
- * where they will write, and the journal is asked once for a MiB. Under the lock of a write
- * transaction: the end of the store may not move meanwhile.
+ * where they will write, and the journal is asked once for a MiB. Where zeros may go is looked up
+ * once more under the lock of a write transaction: another program may have moved the end of the
+ * store until then.
  */
 void lease_env_write_ahead(struct lease_env *e)
 {
-	uint64_t from;
+	struct span s = wanted_ahead(e);
 	MDB_txn *txn;
 	int fd;
 
-	if (!ahead_to(e, &from) || mdb_env_get_fd(e->mdb, &fd) != 0 ||
+	if (s.from == s.to || mdb_env_get_fd(e->mdb, &fd) != 0 ||
 	    mdb_txn_begin(e->mdb, NULL, 0, &txn) != 0)
 		return;
-	e->written = write_zeros(fd, from, ahead_to(e, &from));
+	s = wanted_ahead(e);
+	e->written = write_zeros(fd, s);
 	mdb_txn_abort(txn);
 }
