@@ -14,8 +14,8 @@
 
 #define REFRESH_US 2000000 /* interfaces and addresses are looked at this often */
 #define TICK_MAX_US 500000
-/* A commit costs the same for one lease and for thirty, so the next one begins so long after the
- * last, or when there are as many. A client that comes alone finds the last one over, and waits for
+/* A commit costs nearly the same for one lease and for sixty, so the next one begins so long after
+ * the last, or when there are as many. A client that comes alone finds the last one over, and waits for
  * nothing; partners do not mind to wait; a slow disk takes longer than that. */
 #define COMMIT_EVERY_US 2000
 #define COMMIT_SOON_US 1000	 /* after one of several records that was not under full load */

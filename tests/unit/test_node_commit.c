@@ -106,6 +106,20 @@ static void under_full_load_for_two(void **state)
 	assert_false(decided_after(1900, 32));
 }
 
+static void not_before_full_load(void **state)
+{
+	(void)state;
+	assert_true(decided_after(1000, 31));
+}
+
+static void the_last_commit_is_what_counts(void **state)
+{
+	(void)state;
+	alone();
+	decide(0, 9, NEVER_YET);
+	assert_int_equal(node->commit.records, 9);
+}
+
 static long next_turn_us(void)
 {
 	struct timeval due, now;
@@ -154,6 +168,8 @@ int main(void)
 		TEST(several_wait_for_one),
 		TEST(not_less_than_one),
 		TEST(under_full_load_for_two),
+		TEST(not_before_full_load),
+		TEST(the_last_commit_is_what_counts),
 		TEST(the_time_comes_by_itself),
 		TEST(nobody_asks_while_the_disk_is_at_work),
 	};
