@@ -104,17 +104,25 @@ static bool promised_until_now(const struct fo_end *cur, const struct fo_in *in,
 	       (to == FO_RECOVER && fo_state_operational(cur->state));
 }
 
-/* Between recovering from a partner that took over and knowing what it gave meanwhile lies a
- * conflict, which the link may not outlive. */
+static bool recovering(unsigned state)
+{
+	return state == FO_RECOVER || state == FO_RECOVER_WAIT || state == FO_RECOVER_DONE;
+}
+
+/* Who was away for long, or recovers, does not know what the partner gave meanwhile: a partner in
+ * PARTNER-DOWN gives of our share until it hears that we have recovered. The conflict in which it
+ * would tell may begin at once, and the link may not outlive it. */
 static bool still_behind(const struct fo_end *cur, const struct fo_in *in, enum fo_state to)
 {
 	switch (to) {
 	case FO_RECOVER:
+	case FO_RECOVER_WAIT:
+	case FO_RECOVER_DONE:
 		return true;
 	case FO_POTENTIAL_CONFLICT:
-		return cur->behind || in->hold;
+		return cur->behind || fsm_long_away(cur, in);
 	case FO_STARTUP: /* the record may be from before this was noted */
-		return cur->behind || cur->saved == FO_RECOVER;
+		return cur->behind || recovering(cur->saved);
 	case FO_RESOLUTION_INT:
 	case FO_PAUSED:
 	case FO_SHUTDOWN:
@@ -124,8 +132,6 @@ static bool still_behind(const struct fo_end *cur, const struct fo_in *in, enum 
 	case FO_COMM_INT:
 	case FO_PARTNER_DOWN:
 	case FO_CONFLICT_DONE:
-	case FO_RECOVER_WAIT:
-	case FO_RECOVER_DONE:
 		break;
 	}
 	return false;

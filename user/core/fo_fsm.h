@@ -56,7 +56,7 @@ struct fo_end {
 	bool primary;
 	bool ever_normal;   /* the pair has been in NORMAL: an incarnation exists */
 	bool lost_storage;  /* the partner remembers more than we do: RECOVER with UPDREQALL */
-	bool behind;	    /* the partner took over, and has yet to tell what it gave */
+	bool behind;	    /* the partner may have taken over, and has yet to tell what it gave */
 	bool owes_all;	    /* the partner asked UPDREQALL and has not had UPDDONE */
 	uint32_t stos;	    /* UTC sec: our state was entered */
 	uint32_t peer_stos; /* UTC sec, our clock */

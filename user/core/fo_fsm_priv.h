@@ -30,6 +30,9 @@ struct fo_step fsm_recovered(const struct fo_end *cur, const struct fo_in *in, c
 /* fo_fsm_peer.c: the row of our state in the table of the partner's states. */
 struct fo_step fsm_sees(const struct fo_end *e, const struct fo_in *in);
 
+/* For MCLT or more: the partner may have taken over. Who is held back stays so. */
+bool fsm_long_away(const struct fo_end *end, const struct fo_in *in);
+
 /* Hold back: decision A8. */
 void fsm_hold(struct fo_step *s, const char *why);
 

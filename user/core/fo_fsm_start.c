@@ -85,7 +85,7 @@ static bool recovers(unsigned peer)
 }
 
 /* Or for nobody knows how long: the clock that we went by when last at work was far ahead. */
-static bool long_away(const struct fo_end *end, const struct fo_in *in)
+bool fsm_long_away(const struct fo_end *end, const struct fo_in *in)
 {
 	int64_t away = in->now.sec - (int64_t)end->last_operational;
 
@@ -121,7 +121,7 @@ struct fo_step fsm_leave_linked(const struct fo_end *cur, const struct fo_in *in
 		s = fsm_go(&e, &seen, (enum fo_state)e.state, s.why);
 	if (s.next.state == FO_RECOVER) /* nothing was promised in between */
 		s.next.last_operational = cur->last_operational;
-	if (serves_alone(s.next.state) && tells_nothing(&e, in) && long_away(&e, in)) {
+	if (serves_alone(s.next.state) && tells_nothing(&e, in) && fsm_long_away(&e, in)) {
 		fsm_hold(&s, "long away, and the partner does not say what it promised meanwhile");
 		s.next.last_operational = cur->last_operational; /* after another restart, too */
 	}
@@ -135,7 +135,7 @@ struct fo_step fsm_leave_alone(const struct fo_end *cur, const struct fo_in *in,
 
 	if (s.next.behind && s.next.state == FO_RESOLUTION_INT)
 		fsm_hold(&s, "alone before the partner told what it gave without us");
-	else if (serves_alone(e.state) && long_away(&e, in))
+	else if (serves_alone(e.state) && fsm_long_away(&e, in))
 		fsm_hold(&s, "long away and alone: the partner may have taken over");
 	return s;
 }

@@ -225,6 +225,107 @@ static void test_hold_behind_the_partner(void **state)
 	world_done(w);
 }
 
+/* One after the other was down, and each that was left declared it: what the secondary gives in the
+ * end is of the primary's share. */
+static struct world *both_down_in_turn(void)
+{
+	struct world *w = normal_pair();
+
+	P->conf.after_outage_hold = S->conf.after_outage_hold = true;
+	secondary_down(w, 5);
+	run(w, 60);
+	crash(P, true);
+	w->us += 5 * SEC;
+	boot(S);
+	run(w, 60);
+	assert_int_equal(state_of(S), FO_COMM_INT);
+	assert_false(S->view.hold);
+	assert_null(operate(S, FO_EV_OP_PARTNER_DOWN, 0));
+	run(w, 60);
+	assert_true(S->view.partner_pool_from < BASE + w->us / SEC);
+	return w;
+}
+
+static void held_when_lost_in_conflict(struct world *w)
+{
+	run_to(P, FO_POTENTIAL_CONFLICT);
+	crash(S, true);
+	run_to(P, FO_RESOLUTION_INT);
+	run(w, 1);
+	assert_true(P->view.hold && !P->view.serve_new);
+	world_done(w);
+}
+
+/* The contact at the start was long enough for a conflict, and for nothing else. */
+static void test_hold_after_a_linked_start(void **state)
+{
+	struct world *w = both_down_in_turn();
+
+	(void)state;
+	boot(P);
+	held_when_lost_in_conflict(w);
+}
+
+static void test_hold_goes_on_after_a_conflict(void **state)
+{
+	struct world *w = both_down_in_turn();
+
+	(void)state;
+	w->partition = true;
+	boot(P);
+	run(w, 6);
+	assert_int_equal(state_of(P), FO_PARTNER_DOWN);
+	assert_true(P->view.hold);
+	w->partition = false;
+	held_when_lost_in_conflict(w);
+}
+
+/* The partner goes on to give of our share while we wait, then has to be forced with an empty
+ * store. */
+static void test_hold_after_recover_done(void **state)
+{
+	struct world *w = normal_pair();
+
+	(void)state;
+	P->conf.after_outage_hold = true;
+	crash(P, true);
+	run(w, 1);
+	assert_null(operate(S, FO_EV_OP_PARTNER_DOWN, 0));
+	boot(P);
+	run_to(P, FO_RECOVER_WAIT);
+	run(w, 1);
+	assert_true(P->disk.rec.end.behind);
+	crash(P, true);
+	run(w, 40);
+	crash(S, true);
+	lose_disk(S);
+	boot(S);
+	run(w, 6);
+	assert_null(operate(S, FO_EV_OP_FORCE_PARTNER_DOWN, 0));
+	run(w, 60);
+	boot(P);
+	held_when_lost_in_conflict(w);
+}
+
+/* What clients say just after the partner was lost is of before. */
+static void test_hold_behind_and_signs(void **state)
+{
+	struct world *w = both_down_in_turn();
+
+	(void)state;
+	boot(P);
+	run_to(P, FO_POTENTIAL_CONFLICT);
+	crash(S, true);
+	run_to(P, FO_RESOLUTION_INT);
+	run(w, 20);
+	sign(P);
+	run(w, 28);
+	assert_true(P->view.hold);
+	run(w, 4);
+	assert_false(P->view.hold);
+	world_done(w);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -237,6 +338,10 @@ int main(void)
 		cmocka_unit_test(test_hold_in_partner_down_and_contact),
 		cmocka_unit_test(test_hold_after_a_long_pause),
 		cmocka_unit_test(test_hold_behind_the_partner),
+		cmocka_unit_test(test_hold_after_a_linked_start),
+		cmocka_unit_test(test_hold_goes_on_after_a_conflict),
+		cmocka_unit_test(test_hold_after_recover_done),
+		cmocka_unit_test(test_hold_behind_and_signs),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
