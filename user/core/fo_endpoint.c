@@ -335,7 +335,7 @@ void fo_endpoint_partner_sign(struct fo_endpoint *e, const struct now *now)
 	e->now = *now;
 	if (!e->hold || e->partner_sign || e->peer_lost) /* what it has lost, it gave before */
 		return;
-	if (e->rec.end.state == FO_RESOLUTION_INT) { /* it was heard a moment before: as likely dead */
+	if (e->rec.end.state == FO_RESOLUTION_INT) { /* heard a moment before: as likely dead */
 		fo_hold_anew(e);
 		return;
 	}
