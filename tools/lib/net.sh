@@ -211,13 +211,13 @@ net_stop() { # NAME [SIGNAL] - and wait until it is gone
 	unset "NET_PID[$1]"
 }
 
-# wait_for SECONDS COMMAND... - until it succeeds; 1 when the time is over
+# wait_for SECONDS COMMAND... - until it succeeds, tried every LOOK_EVERY seconds; 1 when the time is over
 wait_for() {
 	local end=$(($(now_ms) + $1 * 1000))
 	shift
 	until "$@" >/dev/null 2>&1; do
 		[ "$(now_ms)" -lt "$end" ] || return 1
-		sleep 0.02
+		sleep "${LOOK_EVERY:-0.02}"
 	done
 }
 
